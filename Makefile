@@ -1,0 +1,50 @@
+# make run    serve on http://127.0.0.1:8000 with demo users (PORT and DATABASE_URL win)
+# make test   run all tests
+# make lint   ruff, mypy, import-linter
+# make docs   write the generated parts of docs/
+# make lock   pin the newest versions in constraints.txt
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := run
+.PHONY: run test lint docs lock
+
+run: .venv/run .env
+	$(BIN)/flask db upgrade
+	$(BIN)/flask users seed
+	@$(BIN)/python -m keyturn.welcome
+	exec $(BIN)/gunicorn wsgi:app
+
+test: .venv/dev
+	$(BIN)/pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: .venv/dev
+	$(BIN)/python -m keyturn.config > docs/configuration.md
+
+lock: .venv/dev
+	$(BIN)/pip-compile --quiet --upgrade --all-extras --strip-extras --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --no-header --no-annotate --output-file constraints.txt setup.cfg
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/run: setup.cfg pyproject.toml constraints.txt | .venv/bin/pip
+	$(INSTALL) --editable .
+	@touch $@
+
+.venv/dev: setup.cfg pyproject.toml constraints.txt | .venv/bin/pip
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ .venv/run
+
+# Secrets of this checkout, made once; git ignores the file.
+.env:
+	@umask 077; $(PYTHON) -c "import secrets; print('KEYTURN_ENV=development'); \
+	[print(f'{name}={secrets.token_urlsafe(48)}') for name in ('ACCESS_SECRET', 'REFRESH_SECRET')]" > .env
+	@echo "Wrote random secrets to .env."

@@ -1,0 +1,72 @@
+"""How gunicorn serves Keyturn. `gunicorn wsgi:app` in this folder reads it by itself."""
+
+import json
+import os
+import socket
+import struct
+import sys
+
+from dotenv import load_dotenv
+from gunicorn import util
+
+from keyturn.config import Settings
+from keyturn.errors import ConfigurationError
+
+load_dotenv()
+try:
+    settings = Settings.load(os.environ)
+except ConfigurationError as error:
+    sys.exit(f"keyturn cannot start: {error}")
+
+bind = f"{settings.host}:{settings.port}"
+
+# Threads, because argon2 releases the GIL: while one hashes, the others answer.
+worker_class = "gthread"
+workers = settings.web_concurrency or len(os.sched_getaffinity(0))
+threads = settings.threads
+
+# Loaded once and shared by the workers' memory; a fault in the settings stops the start, not a
+# worker. Deploy new code with a new master (SIGUSR2) or a new container, not with SIGHUP.
+preload_app = True
+
+timeout = 30  # a worker whose main loop is silent for so long is replaced
+graceful_timeout = 30  # what a stopping worker gives the requests it has begun
+keepalive = 75  # longer than a reverse proxy keeps its side (nginx: 60), so the proxy closes first
+
+# Nothing forwarded is believed here; TRUSTED_PROXIES says how many hops the application believes.
+forwarded_allow_ips = ""
+control_socket_disable = True  # several instances would share one default path
+
+SLOW_CLIENT = 10  # seconds without a byte, within a request
+
+
+def post_fork(_server, worker):
+    """Give up on a client that stalls in its headers or body: gthread's `timeout` does not."""
+    for listener in worker.sockets:
+        listener.sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SLOW_CLIENT, 0)
+        )
+
+
+def write_problem(sock, status, reason, _message):
+    """Answer what gunicorn itself refuses in the one shape of all errors (RFC 9457).
+
+    Its message is left out: it repeats the client's bytes.
+    """
+    code = reason.lower().replace(" ", "_")
+    document = {
+        "type": f"urn:keyturn:problem:{code}",
+        "title": reason,
+        "status": status,
+        "detail": "The request is not valid HTTP, or larger than allowed.",
+        "code": code,
+    }
+    body = json.dumps(document).encode("ascii")
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nCache-Control: no-store\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    util.write_nonblock(sock, head.encode("ascii") + body)
+
+
+util.write_error = write_problem

@@ -1,0 +1,1 @@
+"""Keyturn: a JWT authentication microservice that turns the key at every refresh."""

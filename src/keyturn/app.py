@@ -1,0 +1,54 @@
+"""The app factory: puts the parts together."""
+
+import os
+from collections.abc import Mapping
+
+from flask import Flask
+from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from keyturn import auth, users  # noqa: F401 - models register themselves
+from keyturn.auth import routes as auth_routes
+from keyturn.auth.cli import cli as sessions_cli
+from keyturn.config import Settings
+from keyturn.database import db, prepare
+from keyturn.http import answer, problems
+from keyturn.ops import health
+from keyturn.services import EXTENSION, Services
+from keyturn.users import routes as users_routes
+from keyturn.users.cli import cli as users_cli
+
+migrate = Migrate()
+
+
+def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
+    """Build the service from the environment; `overrides` win over it.
+
+    Raises `ConfigurationError` where a setting is missing or wrong, or the database cannot be used.
+    """
+    settings = Settings.load({**os.environ, **(overrides or {})})
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": settings.threads},
+    )
+    app.extensions[EXTENSION] = Services.of(settings)
+    app.url_map.merge_slashes = False  # a path that is not ours is 404, not a redirect
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    migrate.init_app(app, db)
+    with app.app_context():
+        prepare(
+            db.engine,
+            busy_timeout=settings.sqlite_busy_timeout,
+            synchronous=settings.sqlite_synchronous,
+        )
+    answer.init_app(app)
+    problems.init_app(app)
+    for blueprint in (auth_routes.blueprint, users_routes.blueprint, health.blueprint):
+        app.register_blueprint(blueprint)
+    app.cli.add_command(users_cli)
+    app.cli.add_command(sessions_cli)
+    return app

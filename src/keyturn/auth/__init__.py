@@ -1,0 +1,1 @@
+"""Who is who: logging in, staying in, going out."""

@@ -1,0 +1,71 @@
+"""Passwords and the right to log in. Whoever loses either loses the logins made with it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from keyturn.auth import sessions
+from keyturn.database import transaction
+from keyturn.errors import UnknownUserError, WrongPasswordError
+from keyturn.passwords import PasswordPolicy, Passwords
+from keyturn.users.models import User
+
+PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a `revoked_reason`
+USER_DISABLED = "user_disabled"
+
+
+def change_password(
+    session: Session,
+    *,
+    user_id: UUID,
+    login_id: UUID,
+    current: str,
+    new: str,
+    passwords: Passwords,
+    policy: PasswordPolicy,
+    now: datetime,
+) -> None:
+    """Replace a password by one its owner chose; every login but the one that asks ends.
+
+    Raises `WeakPasswordError` for a new password that the policy does not take, and
+    `WrongPasswordError` if `current` is not the password.
+    """
+    policy.check(new)
+    stored = session.scalar(select(User.password_hash).where(User.id == user_id))
+    session.commit()
+    if not passwords.verify(current, stored).right:
+        raise WrongPasswordError
+    new_hash = passwords.hash(new)
+    with transaction(session):
+        changed = update(User).where(User.id == user_id, User.password_hash == stored)
+        if session.scalar(changed.values(password_hash=new_hash).returning(User.id)) is None:
+            raise WrongPasswordError  # another change came first
+        sessions.end_logins_of(session, user_id, keep=login_id, reason=PASSWORD_CHANGED, now=now)
+
+
+def set_password(session: Session, user_id: UUID, *, password_hash: str, now: datetime) -> int:
+    """Replace a password from outside; return how many logins ended. Raises `UnknownUserError`."""
+    with transaction(session):
+        _update(session, user_id, password_hash=password_hash)
+        return sessions.end_logins_of(session, user_id, reason=PASSWORD_CHANGED, now=now)
+
+
+def disable(session: Session, user_id: UUID, *, now: datetime) -> int:
+    """Let a user log in no more; return how many logins ended. Raises `UnknownUserError`."""
+    with transaction(session):
+        _update(session, user_id, disabled_at=now)
+        return sessions.end_logins_of(session, user_id, reason=USER_DISABLED, now=now)
+
+
+def enable(session: Session, user_id: UUID) -> None:
+    """Let a user log in again. Logins that ended stay ended. Raises `UnknownUserError`."""
+    with transaction(session):
+        _update(session, user_id, disabled_at=None)
+
+
+def _update(session: Session, user_id: UUID, **values: object) -> None:
+    changed = update(User).where(User.id == user_id).values(**values).returning(User.id)
+    if session.scalar(changed) is None:
+        raise UnknownUserError

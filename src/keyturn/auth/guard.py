@@ -1,0 +1,74 @@
+"""The guard of Keyturn's own routes: a bearer token that holds, of a login that lives.
+
+One query checks the login and loads its user, so logout takes effect here at once, and not only
+when the access token expires.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from keyturn import clock
+from keyturn.auth.models import RefreshToken
+from keyturn.bearer.errors import RevokedTokenError
+from keyturn.bearer.header import bearer_token
+from keyturn.database import UtcDateTime, db
+from keyturn.services import services
+from keyturn.tokens.access import AccessClaims
+from keyturn.users.models import User
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks, and with which login."""
+
+    id: UUID
+    name: str
+    email: str
+    created_at: datetime
+    login_id: UUID
+
+
+_LIVE_PRINCIPAL = (
+    select(User.id, User.name, User.email, User.created_at, RefreshToken.id)
+    .join(RefreshToken, RefreshToken.user_id == User.id)
+    .where(
+        RefreshToken.id == bindparam("sid"),
+        User.id == bindparam("sub"),
+        User.disabled_at.is_(None),
+        RefreshToken.live(bindparam("at", type_=UtcDateTime)),
+    )
+)
+
+
+def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard a view, which gets the caller as its keyword argument `principal`.
+
+    Raises a `BearerError` where there is no token, it does not hold, or its login is over.
+    """
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        claims = services().issuer.access.verify(bearer_token(request.headers.get("Authorization")))
+        principal = live_principal(db.session(), claims, clock.now())
+        return view(*args, principal=principal, **kwargs)
+
+    guarded.access = "bearer"  # type: ignore[attr-defined]
+    return guarded
+
+
+def live_principal(session: Session, claims: AccessClaims, now: datetime) -> Principal:
+    """Return whose login it is. Raises `RevokedTokenError` where it or its user has no right."""
+    row = session.execute(
+        _LIVE_PRINCIPAL, {"sid": claims.login_id, "sub": claims.user_id, "at": now}
+    ).one_or_none()
+    if row is None:
+        raise RevokedTokenError
+    return Principal(*row)

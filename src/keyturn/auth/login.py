@@ -1,0 +1,79 @@
+"""Logging in: a password for a pair of tokens."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from keyturn.auth import sessions
+from keyturn.auth.models import RefreshToken
+from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
+from keyturn.database import transaction
+from keyturn.errors import InvalidCredentialsError
+from keyturn.passwords import Passwords
+from keyturn.users.models import User
+
+PURGED_WITH_A_LOGIN = 10  # more than one, so that the dead cannot outgrow the living
+
+
+def log_in(
+    session: Session,
+    *,
+    email: str,
+    password: str,
+    client: Client,
+    passwords: Passwords,
+    issuer: TokenIssuer,
+    lifetimes: Lifetimes,
+    retention: timedelta,
+    now: datetime,
+) -> IssuedTokens:
+    """Check a password and begin a login. `email` is in its one form.
+
+    Raises `InvalidCredentialsError` for a wrong password, an unknown e-mail and a disabled user
+    alike, after the same work. The hashing happens outside of any transaction.
+    """
+    user = session.scalar(select(User).where(User.email == email))
+    session.commit()
+    verdict = passwords.verify(password, user.password_hash if user else None)
+    if user is None or user.disabled_at is not None or not verdict.right:
+        raise InvalidCredentialsError
+    with transaction(session):
+        _check_unchanged(session, user)
+        if verdict.new_hash is not None:
+            session.execute(
+                update(User).where(User.id == user.id).values(password_hash=verdict.new_hash)
+            )
+        login = _begin(user, client, lifetimes, now)
+        session.add(login)
+        session.flush()
+        sessions.delete_dead(session, before=now - retention, limit=PURGED_WITH_A_LOGIN)
+        return issuer.both(login, now)
+
+
+def _check_unchanged(session: Session, user: User) -> None:
+    # While the hash was computed, the password may have been changed or the user disabled.
+    unchanged = (
+        select(User.id)
+        .where(
+            User.id == user.id,
+            User.password_hash == user.password_hash,
+            User.disabled_at.is_(None),
+        )
+        .with_for_update()
+    )
+    if session.scalar(unchanged) is None:
+        raise InvalidCredentialsError
+
+
+def _begin(user: User, client: Client, lifetimes: Lifetimes, now: datetime) -> RefreshToken:
+    ends_at = now + lifetimes.absolute
+    return RefreshToken(
+        user_id=user.id,
+        created_at=now,
+        rotated_at=now,
+        idle_expires_at=min(now + lifetimes.idle, ends_at),
+        absolute_expires_at=ends_at,
+        user_agent=client.user_agent,
+        ip_address=client.ip_address,
+    )

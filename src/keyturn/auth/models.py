@@ -1,0 +1,43 @@
+"""The refresh_tokens table: one row is one login, updated in place at every refresh."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, ForeignKey, String, and_
+from sqlalchemy.orm import Mapped, mapped_column
+
+from keyturn.database import Base
+
+MAX_USER_AGENT = 512
+
+
+class RefreshToken(Base):
+    """One login. Its current refresh token is made of `id`, `user_id`, `generation` and times.
+
+    `rotated_at` is when the current generation began. `idle_expires_at`, never later than
+    `absolute_expires_at`, is when it ends. `replays` counts how often the step to the current
+    generation was answered again, `retry_key_hash` is of the Idempotency-Key it was made with.
+    """
+
+    __tablename__ = "refresh_tokens"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    generation: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    rotated_at: Mapped[datetime]
+    idle_expires_at: Mapped[datetime] = mapped_column(index=True)
+    absolute_expires_at: Mapped[datetime]
+    user_agent: Mapped[str] = mapped_column(String(MAX_USER_AGENT))
+    ip_address: Mapped[str] = mapped_column(String(45))
+    replays: Mapped[int] = mapped_column(default=0)
+    retry_key_hash: Mapped[str | None] = mapped_column(String(64))
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = mapped_column(String(32))
+
+    @classmethod
+    def live(cls, now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
+        """Return the condition that a login is neither revoked nor past either lifetime."""
+        return and_(
+            cls.revoked_at.is_(None), cls.idle_expires_at > now, cls.absolute_expires_at > now
+        )

@@ -1,0 +1,219 @@
+"""Refreshing: a refresh token is spent for its successor, once.
+
+A refresh that rotates is one statement, a compare-and-set on the login's generation: of any
+number of requests with one token, in any number of processes, one makes the step. What the others
+get is decided by `judge`, a pure function, on the row as it then stands.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any
+
+from sqlalchemy import Row, bindparam, case, exists, select, update
+from sqlalchemy.orm import Session
+
+from keyturn.auth.models import RefreshToken
+from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
+from keyturn.database import UtcDateTime, transaction
+from keyturn.errors import (
+    ExpiredRefreshTokenError,
+    InvalidRefreshTokenError,
+    KeyturnError,
+    ReusedRefreshTokenError,
+    RevokedRefreshTokenError,
+    TooManyReplaysError,
+)
+from keyturn.tokens.refresh import PresentedToken
+from keyturn.users.models import User
+
+MAX_REPLAYS = 32  # a page whose twenty requests all met a 401, and some retries
+
+REUSED = "reused"  # the `revoked_reason` of a login that reuse ended
+
+
+class Verdict(Enum):
+    """What a refresh token that did not rotate gets."""
+
+    INVALID = auto()
+    EXPIRED = auto()
+    REVOKED = auto()
+    SUCCESSOR = auto()
+    ACCESS_ONLY = auto()
+    TOO_MANY_REPLAYS = auto()
+    REUSED = auto()
+
+
+_REFUSALS: dict[Verdict, type[KeyturnError]] = {
+    Verdict.INVALID: InvalidRefreshTokenError,
+    Verdict.EXPIRED: ExpiredRefreshTokenError,
+    Verdict.REVOKED: RevokedRefreshTokenError,
+    Verdict.TOO_MANY_REPLAYS: TooManyReplaysError,
+    Verdict.REUSED: ReusedRefreshTokenError,
+}
+
+# Statements are built once: building them costs more than running them.
+_NOW = bindparam("at", type_=UtcDateTime)
+_IDLE_END = bindparam("idle_end", type_=UtcDateTime)
+_OF_THE_TOKEN = (
+    RefreshToken.id == bindparam("sid"),
+    RefreshToken.user_id == bindparam("sub"),
+)
+_STATE = (
+    RefreshToken.id,
+    RefreshToken.user_id,
+    RefreshToken.generation,
+    RefreshToken.rotated_at,
+    RefreshToken.idle_expires_at,
+    RefreshToken.absolute_expires_at,
+)
+
+_ROTATE = (
+    update(RefreshToken)
+    .where(
+        *_OF_THE_TOKEN,
+        RefreshToken.generation == bindparam("gen"),
+        RefreshToken.live(_NOW),
+        exists().where(User.id == RefreshToken.user_id, User.disabled_at.is_(None)),
+    )
+    .values(
+        generation=RefreshToken.generation + 1,
+        rotated_at=_NOW,
+        idle_expires_at=case(
+            (RefreshToken.absolute_expires_at < _IDLE_END, RefreshToken.absolute_expires_at),
+            else_=_IDLE_END,
+        ),
+        replays=0,
+        retry_key_hash=bindparam("key_hash"),
+        user_agent=bindparam("agent"),
+        ip_address=bindparam("address"),
+    )
+    .returning(*_STATE)
+    .execution_options(synchronize_session=False)
+)
+
+_READ = (
+    select(
+        *_STATE,
+        RefreshToken.replays,
+        RefreshToken.retry_key_hash,
+        RefreshToken.revoked_at,
+        User.disabled_at,
+    )
+    .join(User, User.id == RefreshToken.user_id)
+    .where(*_OF_THE_TOKEN)
+    .with_for_update(of=RefreshToken)
+)
+
+
+def refresh(
+    session: Session,
+    *,
+    token: str,
+    retry_key: str | None,
+    client: Client,
+    issuer: TokenIssuer,
+    lifetimes: Lifetimes,
+    now: datetime,
+) -> IssuedTokens:
+    """Spend a refresh token for new tokens (RFC 9700 section 4.14.2).
+
+    `retry_key` is the request's Idempotency-Key. Raises one of the refresh token errors of
+    `keyturn.errors`. Nothing is changed then, except that reuse has ended the login.
+    """
+    presented = issuer.refresh.decode(token)
+    key_hash = _hash_of(retry_key, presented)
+    with transaction(session):
+        rotated = session.execute(
+            _ROTATE, _parameters(presented, key_hash, client, lifetimes, now)
+        ).one_or_none()
+        if rotated is not None:
+            return issuer.both(rotated, now)
+        login = session.execute(_READ, _key(presented)).one_or_none()
+        verdict = judge(login, presented.generation, key_hash, lifetimes.grace, now)
+        if verdict is Verdict.REUSED:
+            _revoke(session, presented, now)
+        elif verdict in (Verdict.SUCCESSOR, Verdict.ACCESS_ONLY):
+            _count_replay(session, presented)
+            make = issuer.both if verdict is Verdict.SUCCESSOR else issuer.access_only
+            return make(login, now)  # type: ignore[arg-type] # a Row has the columns
+    # Only now: an exception inside of the transaction would undo the revocation.
+    raise _REFUSALS[verdict]
+
+
+def judge(
+    login: Row[*tuple[Any, ...]] | None,
+    generation: int,
+    key_hash: str | None,
+    grace: timedelta,
+    now: datetime,
+) -> Verdict:
+    """Decide what a token of `generation` gets that is not the login's current, living one."""
+    if login is None:
+        return Verdict.INVALID
+    if login.revoked_at is not None or login.disabled_at is not None:
+        return Verdict.REVOKED
+    if now >= min(login.idle_expires_at, login.absolute_expires_at):
+        return Verdict.EXPIRED
+    if generation >= login.generation:  # from the future: the database is a restored backup
+        return Verdict.INVALID
+    if generation == login.generation - 1:
+        return _judge_predecessor(login, key_hash, grace, now)
+    return Verdict.REUSED
+
+
+def _judge_predecessor(
+    login: Row[*tuple[Any, ...]], key_hash: str | None, grace: timedelta, now: datetime
+) -> Verdict:
+    same_key = login.retry_key_hash is not None and login.retry_key_hash == key_hash
+    if not same_key and now - login.rotated_at > grace:
+        return Verdict.REUSED
+    if login.replays >= MAX_REPLAYS:
+        return Verdict.TOO_MANY_REPLAYS
+    if same_key or login.retry_key_hash is None:
+        return Verdict.SUCCESSOR
+    return Verdict.ACCESS_ONLY
+
+
+def _hash_of(retry_key: str | None, presented: PresentedToken) -> str | None:
+    if retry_key is None:
+        return None
+    return hashlib.sha256(f"{presented.login_id}:{retry_key}".encode()).hexdigest()
+
+
+def _key(presented: PresentedToken) -> dict[str, Any]:
+    return {"sid": presented.login_id, "sub": presented.user_id}
+
+
+def _parameters(
+    presented: PresentedToken,
+    key_hash: str | None,
+    client: Client,
+    lifetimes: Lifetimes,
+    now: datetime,
+) -> dict[str, Any]:
+    return {
+        **_key(presented),
+        "gen": presented.generation,
+        "at": now,
+        "idle_end": now + lifetimes.idle,
+        "key_hash": key_hash,
+        "agent": client.user_agent,
+        "address": client.ip_address,
+    }
+
+
+def _revoke(session: Session, presented: PresentedToken, now: datetime) -> None:
+    session.execute(
+        update(RefreshToken)
+        .where(RefreshToken.id == presented.login_id)
+        .values(revoked_at=now, revoked_reason=REUSED)
+    )
+
+
+def _count_replay(session: Session, presented: PresentedToken) -> None:
+    session.execute(
+        update(RefreshToken)
+        .where(RefreshToken.id == presented.login_id)
+        .values(replays=RefreshToken.replays + 1)
+    )

@@ -1,0 +1,118 @@
+"""The /auth routes."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, request
+
+from keyturn import clock
+from keyturn.auth import login, rotation, sessions
+from keyturn.auth.guard import Principal, bearer_required
+from keyturn.auth.models import MAX_USER_AGENT
+from keyturn.auth.schemas import (
+    EndSessionsSchema,
+    LoginSchema,
+    RefreshTokenSchema,
+    SessionSchema,
+    TokensSchema,
+)
+from keyturn.auth.tokens import Client, IssuedTokens
+from keyturn.database import db
+from keyturn.errors import InvalidHeaderError
+from keyturn.http.answer import answers, answers_nothing, public
+from keyturn.http.body import body, query
+from keyturn.services import services
+
+blueprint = Blueprint("auth", __name__, url_prefix="/auth")
+
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+
+
+@blueprint.post("/login")
+@public
+@answers(TokensSchema)
+@body(LoginSchema)
+def log_in(body: dict[str, Any]) -> IssuedTokens:
+    """Exchange an e-mail and a password for tokens."""
+    known = services()
+    return login.log_in(
+        db.session(),
+        **body,
+        client=client(),
+        passwords=known.passwords,
+        issuer=known.issuer,
+        lifetimes=known.lifetimes,
+        retention=known.retention,
+        now=clock.now(),
+    )
+
+
+@blueprint.post("/refresh")
+@public
+@answers(TokensSchema)
+@body(RefreshTokenSchema)
+def refresh(body: dict[str, Any]) -> IssuedTokens:
+    """Spend a refresh token for new tokens."""
+    known = services()
+    return rotation.refresh(
+        db.session(),
+        token=body["refresh_token"],
+        retry_key=idempotency_key(),
+        client=client(),
+        issuer=known.issuer,
+        lifetimes=known.lifetimes,
+        now=clock.now(),
+    )
+
+
+@blueprint.route("/logout", methods=["DELETE", "POST"])
+@public
+@answers_nothing
+@body(RefreshTokenSchema)
+def log_out(body: dict[str, Any]) -> None:
+    """End the login of a refresh token."""
+    sessions.log_out(
+        db.session(), token=body["refresh_token"], issuer=services().issuer, now=clock.now()
+    )
+
+
+@blueprint.get("/sessions")
+@bearer_required
+@answers(SessionSchema, many=True)
+def list_sessions(principal: Principal) -> list[dict[str, Any]]:
+    """Show where the caller is logged in."""
+    live = sessions.list_live(db.session(), principal.id, clock.now())
+    return [{**vars(login), "current": login.id == principal.login_id} for login in live]
+
+
+@blueprint.delete("/sessions/<uuid:login_id>")
+@bearer_required
+@answers_nothing
+def end_session(principal: Principal, login_id: UUID) -> None:
+    """End one login of the caller's own."""
+    sessions.end(db.session(), login_id, owner=principal.id, now=clock.now())
+
+
+@blueprint.delete("/sessions")
+@bearer_required
+@answers_nothing
+@query(EndSessionsSchema)
+def end_sessions(principal: Principal, query: dict[str, Any]) -> None:
+    """Log the caller out everywhere, or everywhere else."""
+    keep = principal.login_id if query.get("keep") else None
+    sessions.end_all(db.session(), principal.id, keep=keep, now=clock.now())
+
+
+def client() -> Client:
+    """Return where the request comes from, as far as the configured proxies are believed."""
+    user_agent = request.headers.get("User-Agent", "").replace("\0", "")
+    return Client(user_agent[:MAX_USER_AGENT], request.remote_addr or "")
+
+
+def idempotency_key() -> str | None:
+    """Return the Idempotency-Key, visible ASCII. Raises `InvalidHeaderError`."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and _IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise InvalidHeaderError("Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    return key

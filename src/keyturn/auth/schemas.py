@@ -1,0 +1,58 @@
+"""What logging in, refreshing and sessions look like on the wire."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_dump, validate
+
+from keyturn.http.schema import UtcTime
+from keyturn.users.schemas import Email, Password
+
+MAX_TOKEN = 8192
+
+
+class LoginSchema(Schema):
+    """Who wants in."""
+
+    email = Email(required=True)
+    password = Password()
+
+
+class RefreshTokenSchema(Schema):
+    """A refresh token, to be spent or given back."""
+
+    refresh_token = fields.String(
+        data_key="refreshToken", required=True, validate=validate.Length(min=1, max=MAX_TOKEN)
+    )
+
+
+class TokensSchema(Schema):
+    """What a login or refresh hands out; `refreshToken` is left out where none is due."""
+
+    access_token = fields.String(data_key="accessToken", required=True)
+    refresh_token = fields.String(data_key="refreshToken")
+    token_type = fields.String(data_key="tokenType", required=True)
+    expires_in = fields.Integer(data_key="expiresIn", required=True)
+    refresh_expires_in = fields.Integer(data_key="refreshExpiresIn")
+
+    @post_dump
+    def leave_out_what_is_not_there(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Drop the refresh token's members where there is none."""
+        return {name: value for name, value in data.items() if value is not None}
+
+
+class SessionSchema(Schema):
+    """A login, as its user sees it."""
+
+    id = fields.UUID(required=True)
+    user_agent = fields.String(data_key="userAgent", required=True)
+    ip_address = fields.String(data_key="ipAddress", required=True)
+    created_at = UtcTime(data_key="createdAt", required=True)
+    last_used_at = UtcTime(attribute="rotated_at", data_key="lastUsedAt", required=True)
+    expires_at = UtcTime(attribute="idle_expires_at", data_key="expiresAt", required=True)
+    current = fields.Boolean(required=True)
+
+
+class EndSessionsSchema(Schema):
+    """Which sessions to spare."""
+
+    keep = fields.String(validate=validate.OneOf(["current"]))

@@ -1,0 +1,114 @@
+"""Logins as their user sees them, sessions: listed, ended, and deleted when long dead."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy.orm import Session
+
+from keyturn.auth.models import RefreshToken
+from keyturn.auth.tokens import TokenIssuer
+from keyturn.database import transaction
+from keyturn.errors import KeyturnError, UnknownLoginError
+
+LOGGED_OUT = "logout"
+ENDED_BY_USER = "ended_by_user"
+ENDED_BY_OPERATOR = "ended_by_operator"
+
+PURGE_BATCH = 1000
+
+
+def list_live(session: Session, owner: UUID | None, now: datetime) -> Sequence[RefreshToken]:
+    """Return the live logins of a user, or of all where there is no owner, the last used first."""
+    of_owner = [] if owner is None else [RefreshToken.user_id == owner]
+    live = select(RefreshToken).where(RefreshToken.live(now), *of_owner)
+    return session.scalars(live.order_by(RefreshToken.rotated_at.desc())).all()
+
+
+def log_out(session: Session, *, token: str, issuer: TokenIssuer, now: datetime) -> None:
+    """End the login of a refresh token, current or spent. Any other token changes nothing."""
+    try:
+        presented = issuer.refresh.decode(token)
+    except KeyturnError:
+        return
+    with transaction(session):
+        end_logins(session, RefreshToken.id == presented.login_id, reason=LOGGED_OUT, now=now)
+
+
+def end(session: Session, login_id: UUID, *, owner: UUID, now: datetime) -> None:
+    """End one of a user's own live logins. Raises `UnknownLoginError` for any other."""
+    with transaction(session):
+        own = (RefreshToken.id == login_id, RefreshToken.user_id == owner, RefreshToken.live(now))
+        if end_logins(session, *own, reason=ENDED_BY_USER, now=now) == 0:
+            raise UnknownLoginError
+
+
+def end_all(session: Session, user_id: UUID, *, keep: UUID | None, now: datetime) -> int:
+    """End all logins of a user but `keep`; return how many there were."""
+    with transaction(session):
+        return end_logins_of(session, user_id, keep=keep, reason=ENDED_BY_USER, now=now)
+
+
+def revoke(session: Session, login_id: UUID, *, now: datetime) -> None:
+    """End a login from outside. Raises `UnknownLoginError` where none lives by this id."""
+    with transaction(session):
+        one = (RefreshToken.id == login_id, RefreshToken.live(now))
+        if end_logins(session, *one, reason=ENDED_BY_OPERATOR, now=now) == 0:
+            raise UnknownLoginError
+
+
+def revoke_all(session: Session, user_id: UUID, *, now: datetime) -> int:
+    """End all logins of a user from outside; return how many there were."""
+    with transaction(session):
+        return end_logins_of(session, user_id, reason=ENDED_BY_OPERATOR, now=now)
+
+
+def end_logins_of(
+    session: Session, user_id: UUID, *, keep: UUID | None = None, reason: str, now: datetime
+) -> int:
+    """End the logins of a user within the caller's transaction; return how many there were."""
+    others = [] if keep is None else [RefreshToken.id != keep]
+    return end_logins(session, RefreshToken.user_id == user_id, *others, reason=reason, now=now)
+
+
+def end_logins(session: Session, *which: Any, reason: str, now: datetime) -> int:
+    """End logins within the caller's transaction; return how many were not ended before."""
+    ended: CursorResult[Any] = session.execute(  # type: ignore[assignment] # an UPDATE's result
+        update(RefreshToken)
+        .where(*which, RefreshToken.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
+    return ended.rowcount
+
+
+def purge(session: Session, *, before: datetime) -> int:
+    """Delete all logins that expired before a time, in batches; return how many."""
+    total = 0
+    while True:
+        with transaction(session):
+            deleted = delete_dead(session, before=before, limit=PURGE_BATCH)
+        total += deleted
+        if deleted < PURGE_BATCH:
+            return total
+
+
+def delete_dead(session: Session, *, before: datetime, limit: int) -> int:
+    """Delete up to `limit` logins that expired before a time, within the caller's transaction.
+
+    A login that was ended is kept until then, too: as long as one of its tokens is in date.
+    """
+    dead = (
+        select(RefreshToken.id)
+        .where(RefreshToken.idle_expires_at < before)
+        .order_by(RefreshToken.idle_expires_at)
+        .limit(limit)
+    )
+    deleted: CursorResult[Any] = session.execute(  # type: ignore[assignment] # a DELETE's result
+        delete(RefreshToken)
+        .where(RefreshToken.id.in_(dead))
+        .execution_options(synchronize_session=False)
+    )
+    return deleted.rowcount

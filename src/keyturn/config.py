@@ -1,0 +1,212 @@
+"""All settings, in one table: name, type, default, help. The environment is where they come from.
+
+`python -m keyturn.config` prints the table that docs/configuration.md holds.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from keyturn.errors import ConfigurationError
+
+DAY = 86_400
+
+# Secrets printed in tutorials, RFCs and on jwt.io are known to everybody who guesses.
+_EXAMPLE_SECRET = re.compile(
+    r"change.?(me|this|it)|example|placeholder|your.{0,20}secret|secret.?key|super.?secret"
+    r"|at-least-256-bits|password|AyM1SysPpbyDfgZld3umj1qzKObwVMko|0123456789|abcdefghij",
+    re.IGNORECASE,
+)
+_MIN_SECRET_BYTES = 32  # RFC 7518 section 3.2: a key of the hash's size
+_MIN_DISTINCT_CHARACTERS = 12  # fewer in 32 is a pattern; random hex or base64 has more
+
+
+def _text(raw: str) -> str:
+    if not raw.strip():
+        raise ValueError("must not be empty")
+    return raw.strip()
+
+
+def _secret(raw: str) -> str:
+    size = len(raw.encode())
+    if size < _MIN_SECRET_BYTES:
+        raise ValueError(f"has {size} bytes, at least {_MIN_SECRET_BYTES} are needed")
+    if _EXAMPLE_SECRET.search(raw):
+        raise ValueError("is an example, not a secret")
+    if len(set(raw)) < _MIN_DISTINCT_CHARACTERS:
+        raise ValueError("is a pattern, not random")
+    return raw
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return raw
+
+    return parse
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        if re.fullmatch(r"[0-9]{1,10}", raw, re.ASCII) is None or not low <= int(raw) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(raw)
+
+    return parse
+
+
+def _database(raw: str) -> URL:
+    try:
+        url = make_url(raw)
+    except ArgumentError as error:
+        raise ValueError("is not a database URL") from error
+    if url.get_backend_name() != "sqlite":
+        return url
+    if url.database in {None, "", ":memory:"}:
+        raise ValueError("must name a file: what is only in memory is lost")
+    return url.set(database=str(Path(str(url.database)).absolute()))
+
+
+def setting(parse: Callable[[str], Any], explanation: str, default: str | None = None) -> Any:
+    """Declare a setting: how its text is read, what it means, and its default as text."""
+    metadata = {"parse": parse, "help": explanation, "default": default}
+    return (
+        field(metadata=metadata)
+        if default is None
+        else field(default=parse(default), metadata=metadata)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one running service. A setting's variable is its name in capitals."""
+
+    access_secret: str = setting(
+        _secret,
+        "Signs access tokens with HS256; at least 32 random bytes. Other services that hold it can "
+        "sign tokens, too.",
+    )
+    refresh_secret: str = setting(
+        _secret,
+        "Signs refresh tokens; at least 32 random bytes, known to Keyturn alone. "
+        "A new one logs everybody out.",
+    )
+    database_url: URL = setting(
+        _database,
+        "SQLAlchemy URL. A relative SQLite path is relative to the working directory.",
+        "sqlite:///keyturn.db",
+    )
+    keyturn_env: str = setting(
+        _choice("production", "development"),
+        "`development` allows the demo users, whose passwords everybody knows.",
+        "production",
+    )
+    issuer: str = setting(
+        _text, "`iss` of every token: the URL this service is known by.", "http://127.0.0.1:8000"
+    )
+    audience: str = setting(_text, "`aud` of access tokens: who they are meant for.", "keyturn")
+    access_ttl: int = setting(
+        _number(60, 3600), "Lifetime of an access token in seconds (RFC 6750: at most 1 h).", "900"
+    )
+    refresh_idle_ttl: int = setting(
+        _number(60, 400 * DAY),
+        "A login that is not refreshed for so many seconds ends (14 days).",
+        str(14 * DAY),
+    )
+    refresh_absolute_ttl: int = setting(
+        _number(60, 400 * DAY),
+        "A login ends so many seconds after the password was given, used or not (90 days).",
+        str(90 * DAY),
+    )
+    refresh_grace: int = setting(
+        _number(0, 60),
+        "For so many seconds after a refresh, the token that was just spent gets the same answer "
+        "again: two tabs, a quick retry.",
+        "10",
+    )
+    login_retention: int = setting(
+        _number(0, 400 * DAY),
+        "Logins that ended or expired are kept for so many seconds past their expiry (30 days).",
+        str(30 * DAY),
+    )
+    leeway: int = setting(
+        _number(0, 300), "Clock difference in seconds allowed when access tokens are checked.", "5"
+    )
+    password_min_length: int = setting(
+        _number(8, 64),
+        "Shortest new password, in characters (NIST SP 800-63B-4: 15 where it is the only factor).",
+        "15",
+    )
+    trusted_proxies: int = setting(
+        _number(0, 10),
+        "Reverse proxies in front that set X-Forwarded-For and X-Forwarded-Proto. "
+        "0 believes no such header.",
+        "0",
+    )
+    sqlite_busy_timeout: int = setting(
+        _number(0, 60), "Seconds to wait for another writer before answering 503.", "5"
+    )
+    sqlite_synchronous: str = setting(
+        _choice("FULL", "NORMAL"),
+        "`FULL`: an answered change survives a power cut. `NORMAL`: only a crash of the process.",
+        "FULL",
+    )
+    port: int = setting(_number(1, 65535), "Where gunicorn listens.", "8000")
+    host: str = setting(_text, "The address gunicorn listens at.", "127.0.0.1")
+    web_concurrency: int = setting(
+        _number(0, 64), "gunicorn worker processes; 0: one for each core.", "0"
+    )
+    threads: int = setting(_number(1, 64), "Threads of each worker.", "8")
+
+    @property
+    def is_production(self) -> bool:
+        """Whether real users are behind this service."""
+        return self.keyturn_env == "production"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Self:
+        """Read and check all settings. Raises `ConfigurationError` naming all that are wrong."""
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for declared in fields(cls):
+            name = declared.name.upper()
+            try:
+                values |= _read(declared, environ.get(name))
+            except ValueError as error:
+                faults.append(f"{name} {error}")
+        if not faults and values["access_secret"] == values["refresh_secret"]:
+            faults.append("ACCESS_SECRET and REFRESH_SECRET must differ")
+        if faults:
+            raise ConfigurationError("; ".join(faults))
+        return cls(**values)
+
+
+def _read(declared: "Field[Any]", raw: str | None) -> dict[str, Any]:
+    if raw is not None:
+        return {declared.name: declared.metadata["parse"](raw)}
+    if declared.default is MISSING:
+        raise ValueError("is not set")
+    return {}
+
+
+def markdown() -> str:
+    """Return the table of settings that the documentation shows."""
+    rows = ["| variable | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for declared in fields(Settings):
+        default = declared.metadata["default"]
+        kind = getattr(declared.type, "__name__", str(declared.type))
+        shown = "required" if default is None else f"`{default}`"
+        rows.append(
+            f"| `{declared.name.upper()}` | {kind} | {shown} | {declared.metadata['help']} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")  # noqa: T201 - this is the command's output

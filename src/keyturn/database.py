@@ -1,0 +1,87 @@
+"""The database: base of the models, one type for times, and the write transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Dialect, Engine, MetaData
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.types import TypeDecorator
+
+from keyturn import sqlite
+from keyturn.errors import ConfigurationError
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, in UTC on its way in and out, whatever the database keeps."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return the time in UTC. Raises `ValueError` for one without its zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without its zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return the time, aware, in UTC."""
+        if value is None:
+            return None
+        # SQLite keeps no zone.
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all models. Constraints have names, so that migrations can speak of them."""
+
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "ix": "ix_%(column_0_N_label)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+                "pk": "pk_%(table_name)s",
+            }
+        ),
+        type_annotation_map={datetime: UtcDateTime},
+    )
+
+
+# Rows outlive their transaction as plain values; nothing is loaded behind a caller's back.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+
+@contextmanager
+def transaction(session: Session) -> Iterator[Session]:
+    """Run one write transaction: committed at its end, rolled back if anything is raised.
+
+    On SQLite it takes the write lock first, so that what it reads stays true until it commits.
+    A read that went before on this session is ended; its rows stay usable, as they were.
+    """
+    session.commit()
+    session.connection(execution_options=sqlite.writing())
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+def prepare(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
+    """Set the engine up and ask it once; raises `ConfigurationError` if it cannot be used."""
+    if engine.dialect.name == "sqlite":
+        sqlite.configure(engine, busy_timeout=busy_timeout, synchronous=synchronous)
+    try:
+        with engine.connect():
+            pass
+    except SQLAlchemyError as error:
+        reason = str(error.args[0]).partition("\n")[0]
+        raise ConfigurationError(f"DATABASE_URL cannot be used: {reason}") from error
+    engine.dispose()  # no connection crosses a fork

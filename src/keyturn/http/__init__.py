@@ -1,0 +1,1 @@
+"""How Keyturn speaks HTTP: strict JSON in, JSON out, one error shape."""

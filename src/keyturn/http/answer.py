@@ -1,0 +1,53 @@
+"""Writes an answer: a schema dumps what the view returns."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Flask, Response, jsonify
+from marshmallow import Schema
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+def answers(
+    schema_class: type[Schema], *, many: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    """Answer 200 with what the view returns, dumped by a schema as JSON."""
+    schema = schema_class(many=many)
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Response:
+            return jsonify(schema.dump(view(*args, **kwargs)))
+
+        return wrapper
+
+    return decorate
+
+
+def answers_nothing(view: Callable[..., None]) -> Callable[..., tuple[str, int]]:
+    """Answer 204."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> tuple[str, int]:
+        view(*args, **kwargs)
+        return "", 204
+
+    return wrapper
+
+
+def public(view: _View) -> _View:
+    """Mark a view that anybody may call. One with neither this nor a guard fails a test."""
+    view.access = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def init_app(app: Flask) -> None:
+    """Keep every answer out of caches and content sniffing, unless its view said otherwise."""
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.setdefault("Cache-Control", "no-store")  # RFC 6749 section 5.1
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        return response

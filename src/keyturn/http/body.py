@@ -1,0 +1,103 @@
+"""Reads a request's body: strict JSON, bounded, checked against a schema."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn
+
+from flask import Request, request
+from marshmallow import Schema
+from werkzeug.exceptions import ClientDisconnected
+
+from keyturn.errors import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    IncompleteBodyError,
+    InvalidJSONError,
+    UnsupportedMediaTypeError,
+)
+from keyturn.http.schema import load
+
+MAX_BODY = 64 * 1024
+
+
+def body(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a view its request's JSON, checked by a schema, as the keyword argument `body`."""
+    return _argument("body", schema_class(), _read_json)
+
+
+def query(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a view its query string, checked by a schema, as the keyword argument `query`."""
+    return _argument("query", schema_class(), _read_query)
+
+
+def _read_json() -> Any:
+    return parse(read(request))
+
+
+def _read_query() -> Any:
+    return request.args.to_dict()
+
+
+def _argument(
+    name: str, schema: Schema, source: Callable[[], Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            kwargs[name] = load(schema, source())
+            return view(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def read(incoming: Request) -> bytes:
+    """Return the whole body of a JSON request.
+
+    Raises `UnsupportedMediaTypeError`, `BodyTooLargeError` (before reading, where the length is
+    told), `IncompleteBodyError` and `BodyTimeoutError`.
+    """
+    charset = incoming.mimetype_params.get("charset", "utf-8").lower()
+    if incoming.mimetype != "application/json" or charset not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaTypeError
+    if (incoming.content_length or 0) > MAX_BODY:
+        raise BodyTooLargeError
+    try:
+        # One byte more than allowed, because a chunked body does not tell its length.
+        data = incoming.stream.read(MAX_BODY + 1)
+    except BlockingIOError as error:  # the socket's receive time-out
+        raise BodyTimeoutError from error
+    except (OSError, ClientDisconnected) as error:  # gunicorn's errors of the framing are OSErrors
+        raise IncompleteBodyError from error
+    if len(data) > MAX_BODY:
+        raise BodyTooLargeError
+    return data
+
+
+def parse(data: bytes) -> Any:
+    """Parse I-JSON (RFC 7493): UTF-8, no duplicate names, no lone surrogates, numbers of JSON.
+
+    Raises `InvalidJSONError`.
+    """
+    try:
+        document = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
+        )
+        if b"\\u" in data:  # the only way to a lone surrogate, section 2.1
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise InvalidJSONError from error
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):  # section 2.3
+        raise ValueError("duplicate names")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,92 @@
+"""One shape for every error: RFC 9457 problem details, with a stable `code`."""
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, current_app, json
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from keyturn.bearer.errors import BearerError
+from keyturn.errors import KeyturnError, UnauthenticatedError, UnavailableError
+
+RETRY_AFTER = 1  # seconds; a lock or a full queue is gone in less, a lost database in more
+
+# What Flask and Werkzeug themselves refuse. Any status that is not here has its phrase as code.
+HTTP_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    500: "internal_error",
+}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    errors: object = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return an `application/problem+json` answer (RFC 9457 section 3.1)."""
+    document: dict[str, Any] = {
+        "type": f"urn:keyturn:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        document["errors"] = errors
+    response = current_app.response_class(
+        json.dumps(document), status=status, mimetype="application/problem+json"
+    )
+    response.headers.update(headers or {})
+    return response
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error in this shape, the last resort included."""
+    app.register_error_handler(KeyturnError, _refused)
+    app.register_error_handler(BearerError, _unauthorised)
+    app.register_error_handler(HTTPException, _http)
+    for error in (OperationalError, InternalError, InterfaceError, PoolTimeoutError):
+        app.register_error_handler(error, _database_away)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _refused(error: KeyturnError) -> Response:
+    headers = {}
+    if isinstance(error, UnauthenticatedError):
+        headers["WWW-Authenticate"] = 'Bearer realm="keyturn"'
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return problem(error.status, error.code, str(error), error.errors, headers)
+
+
+def _unauthorised(error: BearerError) -> Response:
+    headers = {"WWW-Authenticate": error.challenge()}
+    return problem(error.status, error.code, error.detail, headers=headers)
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    phrase = HTTPStatus(status).phrase
+    code = HTTP_CODES.get(status, phrase.lower().replace(" ", "_").replace("-", "_"))
+    headers = {}
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        headers["Allow"] = ", ".join(sorted(error.valid_methods))  # RFC 9110 section 15.5.6
+    return problem(status, code, error.description or phrase, headers=headers)
+
+
+def _database_away(error: DBAPIError | PoolTimeoutError) -> Response:
+    current_app.logger.error("database unavailable: %s", type(error).__name__, exc_info=error)
+    return _refused(UnavailableError(retry_after=RETRY_AFTER))
+
+
+def _unexpected(error: Exception) -> Response:
+    current_app.logger.error("unexpected error", exc_info=error)
+    return _refused(KeyturnError())

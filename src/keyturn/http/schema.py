@@ -1,0 +1,40 @@
+"""What every schema shares: how it is loaded, and the types of its fields."""
+
+import unicodedata
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields
+
+from keyturn.errors import ValidationFailedError
+
+
+def load(schema: Schema, document: Any, *, partial: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a document as its schema reads it, `partial` fields excused.
+
+    Raises `ValidationFailedError` with the faults by field.
+    """
+    try:
+        loaded: dict[str, Any] = schema.load(document, partial=partial)
+    except ValidationError as error:
+        faults = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
+        raise ValidationFailedError(errors=faults) from error
+    return loaded
+
+
+class Text(fields.String):
+    """A string in which nothing is hidden: control characters and NUL are refused."""
+
+    default_error_messages = {"control": "Contains a control character."}  # noqa: RUF012 - marshmallow's own form
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if any(unicodedata.category(character) == "Cc" for character in text):
+            raise self.make_error("control")
+        return text
+
+
+class UtcTime(fields.AwareDateTime):
+    """RFC 3339 in UTC, with the `Z` that says so."""
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
+        return None if value is None else value.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,48 @@
+"""Is it alive, and may it be sent requests? For load balancers and the container's health check."""
+
+from functools import cache
+
+from alembic.script import ScriptDirectory
+from flask import Blueprint, current_app
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from keyturn.database import db
+from keyturn.errors import UnavailableError
+from keyturn.http.answer import public
+
+blueprint = Blueprint("health", __name__)
+
+RETRY_AFTER = 5
+
+
+@blueprint.get("/livez")
+@public
+def alive() -> dict[str, str]:
+    """Answer without asking anything: the process serves."""
+    return {"status": "ok"}
+
+
+@blueprint.get("/readyz")
+@public
+def ready() -> dict[str, str]:
+    """Answer whether the database is there and has all migrations."""
+    try:
+        found = db.session().scalars(text("SELECT version_num FROM alembic_version")).all()
+    except SQLAlchemyError as error:
+        raise UnavailableError(
+            "The database cannot be asked, or has no migrations yet.", retry_after=RETRY_AFTER
+        ) from error
+    if list(found) != expected_heads():
+        raise UnavailableError("The database lacks migrations.", retry_after=RETRY_AFTER)
+    return {"status": "ok"}
+
+
+def expected_heads() -> list[str]:
+    """Return the heads of the migrations that belong to this code."""
+    return _heads_in(str(current_app.extensions["migrate"].directory))
+
+
+@cache
+def _heads_in(directory: str) -> list[str]:
+    return ScriptDirectory(directory).get_heads()

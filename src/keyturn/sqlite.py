@@ -1,0 +1,43 @@
+"""All that is only SQLite's: pragmas and how a transaction begins.
+
+The driver's own transaction handling is switched off, because it begins too late: a transaction
+that reads first and writes then fails with "database is locked" as soon as another wrote between.
+"""
+
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BEGIN_OPTION = "sqlite_begin"
+
+
+def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
+    """Prepare every connection of this engine. `busy_timeout` is in seconds.
+
+    `synchronous` is FULL or NORMAL: whether a commit in WAL mode outlives a power cut, or only a
+    crash of the process (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    """
+
+    def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {busy_timeout * 1000:d}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get(BEGIN_OPTION, "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+
+
+def writing() -> dict[str, Any]:
+    """Return the execution options of a transaction that takes the write lock as it begins."""
+    return {BEGIN_OPTION: "IMMEDIATE"}

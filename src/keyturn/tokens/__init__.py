@@ -1,0 +1,1 @@
+"""Signing: access tokens other services may check, refresh tokens only Keyturn can."""

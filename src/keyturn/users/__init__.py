@@ -1,0 +1,1 @@
+"""Who there is: accounts, their names and e-mails."""

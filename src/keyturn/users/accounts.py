@@ -1,0 +1,68 @@
+"""What is done to accounts, other than to their passwords and logins."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import delete as delete_from
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from keyturn.database import transaction
+from keyturn.errors import EmailTakenError, UnknownUserError
+from keyturn.users import emails
+from keyturn.users.models import User
+
+
+def create(session: Session, *, name: str, email: str, password_hash: str, now: datetime) -> User:
+    """Add a user. `email` is in its one form. Raises `EmailTakenError`."""
+    user = User(name=name, email=email, password_hash=password_hash, created_at=now)
+    try:
+        with transaction(session):
+            session.add(user)
+    except IntegrityError as error:
+        raise EmailTakenError from error
+    return user
+
+
+def find(session: Session, email_or_id: str) -> User:
+    """Return the user of an e-mail, in any form, or of an id. Raises `UnknownUserError`."""
+    user = session.scalar(select(User).where(_named(email_or_id)))
+    if user is None:
+        raise UnknownUserError
+    return user
+
+
+def _named(email_or_id: str) -> ColumnElement[bool]:
+    try:
+        return User.id == UUID(email_or_id)
+    except ValueError:
+        pass
+    try:
+        return User.email == emails.normalised(email_or_id)
+    except ValueError:
+        raise UnknownUserError from None
+
+
+def list_all(session: Session) -> Sequence[User]:
+    """Return all users, oldest first."""
+    return session.scalars(select(User).order_by(User.created_at, User.email)).all()
+
+
+def rename(session: Session, user_id: UUID, name: str) -> User:
+    """Change a user's name. Raises `UnknownUserError`."""
+    with transaction(session):
+        renamed = update(User).where(User.id == user_id).values(name=name).returning(User)
+        user: User | None = session.scalar(renamed)
+        if user is None:
+            raise UnknownUserError
+    return user
+
+
+def delete(session: Session, user_id: UUID) -> None:
+    """Delete a user, and the logins of the user by cascade. Raises `UnknownUserError`."""
+    with transaction(session):
+        deleted = delete_from(User).where(User.id == user_id).returning(User.id)
+        if session.scalar(deleted) is None:
+            raise UnknownUserError

@@ -1,0 +1,54 @@
+"""The /users routes."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from keyturn import clock
+from keyturn.auth import credentials
+from keyturn.auth.guard import Principal, bearer_required
+from keyturn.database import db
+from keyturn.http.answer import answers, answers_nothing
+from keyturn.http.body import body
+from keyturn.services import services
+from keyturn.users import accounts
+from keyturn.users.models import User
+from keyturn.users.schemas import PasswordChangeSchema, ProfileSchema, UserSchema
+
+blueprint = Blueprint("users", __name__, url_prefix="/users")
+
+
+@blueprint.get("/me")
+@bearer_required
+@answers(UserSchema)
+def me(principal: Principal) -> Principal:
+    """Tell the caller who they are."""
+    return principal
+
+
+@blueprint.patch("/me")
+@bearer_required
+@answers(UserSchema)
+@body(ProfileSchema)
+def rename(principal: Principal, body: dict[str, Any]) -> User:
+    """Change the caller's name."""
+    return accounts.rename(db.session(), principal.id, body["name"])
+
+
+@blueprint.put("/me/password")
+@bearer_required
+@answers_nothing
+@body(PasswordChangeSchema)
+def change_password(principal: Principal, body: dict[str, Any]) -> None:
+    """Change the caller's password; every other login of theirs ends."""
+    known = services()
+    credentials.change_password(
+        db.session(),
+        user_id=principal.id,
+        login_id=principal.login_id,
+        current=body["current_password"],
+        new=body["new_password"],
+        passwords=known.passwords,
+        policy=known.policy,
+        now=clock.now(),
+    )

@@ -1,0 +1,60 @@
+"""What users look like on the wire."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from keyturn.http.schema import Text, UtcTime
+from keyturn.passwords import MAX_LENGTH as MAX_PASSWORD
+from keyturn.users import emails
+
+NAME = validate.Length(min=1, max=200)
+
+
+class Email(Text):
+    """An e-mail address, in its one form."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return emails.normalised(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+class Password(fields.String):
+    """A password as typed: never dumped, bounded so that a long one costs nothing."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        length = validate.Length(min=1, max=MAX_PASSWORD)
+        super().__init__(required=True, load_only=True, validate=length, **kwargs)
+
+
+class UserSchema(Schema):
+    """A user, as they see themselves."""
+
+    id = fields.UUID(dump_only=True)
+    name = fields.String(dump_only=True)
+    email = fields.String(dump_only=True)
+    created_at = UtcTime(data_key="createdAt", dump_only=True)
+
+
+class ProfileSchema(Schema):
+    """What a user may change of themselves."""
+
+    name = Text(required=True, validate=NAME)
+
+
+class NewUserSchema(Schema):
+    """A user to be: from a command line or a file."""
+
+    email = Email(required=True)
+    name = Text(required=True, validate=NAME)
+    password = Password()
+
+
+class PasswordChangeSchema(Schema):
+    """A new password, confirmed by the current one."""
+
+    current_password = Password(data_key="currentPassword")
+    new_password = Password(data_key="newPassword")

@@ -1,0 +1,127 @@
+"""A real gunicorn in processes of its own, on a port of the loopback interface."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+START_DEADLINE = 30  # seconds; a bound, not an expectation
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Server:
+    """Starts gunicorn as the Makefile does, with the given settings in its environment."""
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        self.port = int(settings.get("PORT") or _free_port())
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
+            **settings,
+            "PORT": str(self.port),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
+
+    def start(self) -> None:
+        gunicorn = str(Path(sys.executable).with_name("gunicorn"))
+        self._process = subprocess.Popen(
+            [gunicorn, "wsgi:app"],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + START_DEADLINE
+        while not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"gunicorn did not start:\n{self.log()}")
+            time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.request("GET", "/readyz").status == 200
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """Stop gracefully; kill if that takes too long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=START_DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def worker_pids(self) -> list[int]:
+        """The workers' process ids."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def kill_worker(self, pid: int) -> None:
+        assert pid in self.worker_pids()
+        os.kill(pid, signal.SIGKILL)
+
+    def log(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode()
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Send one request on a connection of its own; a dict is sent as JSON."""
+        headers = dict(headers or {})
+        if isinstance(body, dict):
+            body = json.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_DEADLINE)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
+        finally:
+            connection.close()
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes as they are and return all that comes back until the server closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=START_DEADLINE) as peer:
+            peer.sendall(data)
+            received = b""
+            while chunk := peer.recv(65536):
+                received += chunk
+            return received
+
+    def login(self, email: str = "bob@gmail.com", password: str = "bobPass") -> dict[str, Any]:
+        answer = self.request("POST", "/auth/login", {"email": email, "password": password})
+        assert answer.status == 200, answer.body
+        return dict(answer.json)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
