@@ -97,4 +97,4 @@ def serve(settings: dict[str, str]) -> Iterator[Callable[..., Server]]:
 
     yield start
     for server in servers:
-        server.stop()
+        server.close()

@@ -15,10 +15,10 @@ class Api:
     def __init__(self, client: FlaskClient) -> None:
         self.client = client
 
-    def login(self, user: dict[str, str] = BOB, **headers: str) -> TestResponse:
+    def login(self, user: dict[str, str] = BOB, /, **headers: str) -> TestResponse:
         return self.client.post("/auth/login", json=user, headers=headers)
 
-    def tokens(self, user: dict[str, str] = BOB, **headers: str) -> dict[str, Any]:
+    def tokens(self, user: dict[str, str] = BOB, /, **headers: str) -> dict[str, Any]:
         """Log in, which must work, and return the tokens."""
         response = self.login(user, **headers)
         assert response.status_code == 200, response.text

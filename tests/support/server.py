@@ -64,6 +64,11 @@ class Server:
         except OSError:
             return False
 
+    def close(self) -> None:
+        """Stop, and forget the log."""
+        self.stop()
+        self._log.close()
+
     def stop(self) -> None:
         """Stop gracefully; kill if that takes too long."""
         if self._process is None:

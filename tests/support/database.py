@@ -1,0 +1,41 @@
+"""What the database remembers, and what it is asked."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from flask import Flask
+from sqlalchemy import Executable, event, select
+
+from keyturn.database import Base, db, transaction
+
+Model = TypeVar("Model", bound=Base)
+
+
+def rows(app: Flask, model: type[Model]) -> Sequence[Model]:
+    """All rows of a model, as they are now."""
+    with app.app_context():
+        return db.session.scalars(select(model)).all()
+
+
+def execute(app: Flask, statement: Executable) -> None:
+    """Change the database behind the service's back."""
+    with app.app_context(), transaction(db.session()) as session:
+        session.execute(statement)
+
+
+@contextmanager
+def statements(app: Flask) -> Iterator[list[str]]:
+    """Collect every statement that is sent meanwhile."""
+    sent: list[str] = []
+
+    def record(*event_arguments: Any) -> None:
+        sent.append(event_arguments[2])
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", record)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", record)
