@@ -89,8 +89,8 @@ def serve(settings: dict[str, str]) -> Iterator[Callable[..., Server]]:
     """Start real gunicorns on this test's database; they are stopped with the test."""
     servers: list[Server] = []
 
-    def start(**more: Any) -> Server:
-        server = Server({**settings, **{name: str(value) for name, value in more.items()}})
+    def start(app: str = "wsgi:app", **more: Any) -> Server:
+        server = Server({**settings, **{name: str(value) for name, value in more.items()}}, app)
         servers.append(server)
         server.start()
         return server

@@ -1,17 +1,117 @@
 """The service as it is deployed: real gunicorn, several workers, a SQLite file."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from tests.support.server import Server
+from tests.support.server import START_DEADLINE, Answer, Server
+
+Serve = Callable[..., Server]
 
 
-def test_the_whole_flow_over_gunicorn(serve: Callable[..., Server]) -> None:
+def refresh(server: Server, token: str, key: str | None = None) -> Answer:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return server.request("POST", "/auth/refresh", {"refreshToken": token}, headers)
+
+
+def test_the_whole_flow_over_gunicorn(serve: Serve) -> None:
     server = serve(WEB_CONCURRENCY=2)
     tokens = server.login()
-    refreshed = server.request("POST", "/auth/refresh", {"refreshToken": tokens["refreshToken"]})
+    refreshed = refresh(server, tokens["refreshToken"])
     assert refreshed.status == 200
     bearer = {"Authorization": f"Bearer {refreshed.json['accessToken']}"}
     assert server.request("GET", "/users/me", headers=bearer).json["name"] == "Bob"
     logout = {"refreshToken": refreshed.json["refreshToken"]}
     assert server.request("DELETE", "/auth/logout", logout).status == 204
     assert server.request("GET", "/users/me", headers=bearer).status == 401
+
+
+def test_eight_at_once_with_one_token_get_one_generation(serve: Serve) -> None:
+    server = serve(WEB_CONCURRENCY=4)
+    token = server.login()["refreshToken"]
+    for _ in range(5):
+        with ThreadPoolExecutor(8) as clients:
+            answers = list(clients.map(refresh, [server] * 8, [token] * 8))
+        assert [answer.status for answer in answers] == [200] * 8
+        (token,) = {answer.json["refreshToken"] for answer in answers}
+    assert refresh(server, token).status == 200
+
+
+def test_eight_at_once_with_keys_of_their_own_leave_one_chain(serve: Serve) -> None:
+    server = serve(WEB_CONCURRENCY=4)
+    token = server.login()["refreshToken"]
+    with ThreadPoolExecutor(8) as clients:
+        keys = [f"tab-{number}" for number in range(8)]
+        answers = list(clients.map(refresh, [server] * 8, [token] * 8, keys))
+    assert [answer.status for answer in answers] == [200] * 8
+    (successor,) = [
+        answer.json["refreshToken"] for answer in answers if "refreshToken" in answer.json
+    ]
+    assert refresh(server, successor).status == 200
+
+
+def test_a_worker_killed_between_commit_and_answer_costs_no_login(serve: Serve) -> None:
+    dying = serve(app="tests.support.dying:app")
+    token = dying.login()["refreshToken"]
+    before = dying.worker_pids()
+    assert _answer_is_lost(dying, token)
+    _wait_until(lambda: set(dying.worker_pids()) != set(before))
+    found = refresh(dying, token, key="kept by the client".replace(" ", "-"))
+    assert found.status == 200
+    assert refresh(dying, found.json["refreshToken"]).status == 200
+
+
+def _answer_is_lost(server: Server, token: str) -> bool:
+    headers = {"Idempotency-Key": "kept-by-the-client", "X-Die": "yes"}
+    try:
+        server.request("POST", "/auth/refresh", {"refreshToken": token}, headers)
+    except OSError:
+        return True
+    return False
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_login_revoked_for_reuse_stays_revoked_after_a_restart(serve: Serve) -> None:
+    server = serve(REFRESH_GRACE=0)
+    stolen = server.login()["refreshToken"]
+    newest = refresh(server, stolen).json["refreshToken"]
+    assert refresh(server, stolen).json["code"] == "refresh_reused"
+    server.stop()
+    server.start()
+    assert refresh(server, newest).json["code"] == "refresh_revoked"
+
+
+def test_a_login_outlives_a_restart(serve: Serve) -> None:
+    server = serve()
+    tokens = server.login()
+    server.stop()
+    server.start()
+    bearer = {"Authorization": f"Bearer {tokens['accessToken']}"}
+    assert server.request("GET", "/users/me", headers=bearer).status == 200
+    assert refresh(server, tokens["refreshToken"]).status == 200
+
+
+def test_a_wrong_setting_stops_the_start_with_one_clear_line(serve: Serve) -> None:
+    failed = start_log(serve, ACCESS_SECRET="short")
+    assert "keyturn cannot start: ACCESS_SECRET has 5 bytes, at least 32 are needed" in failed
+    assert "Traceback" not in failed
+
+
+def test_a_database_that_cannot_be_used_stops_the_start(serve: Serve) -> None:
+    failed = start_log(serve, DATABASE_URL="sqlite:////nowhere/keyturn.db")
+    assert "keyturn cannot start: DATABASE_URL cannot be used" in failed
+    assert "Traceback" not in failed
+
+
+def start_log(serve: Serve, **settings: str) -> str:
+    try:
+        serve(**settings)
+    except AssertionError as error:
+        return str(error)
+    raise AssertionError("it started")

@@ -64,8 +64,11 @@ def _number(low: int, high: int) -> Callable[[str], int]:
 def _database(raw: str) -> URL:
     try:
         url = make_url(raw)
+        url.get_dialect().import_dbapi()
     except ArgumentError as error:
         raise ValueError("is not a database URL") from error
+    except ImportError as error:
+        raise ValueError(f"cannot be used: its driver is not installed ({error})") from error
     if url.get_backend_name() != "sqlite":
         return url
     if url.database in {None, "", ":memory:"}:

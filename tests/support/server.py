@@ -33,12 +33,14 @@ class Answer:
 class Server:
     """Starts gunicorn as the Makefile does, with the given settings in its environment."""
 
-    def __init__(self, settings: dict[str, str]) -> None:
+    def __init__(self, settings: dict[str, str], app: str = "wsgi:app") -> None:
+        self._app = app
         self.port = int(settings.get("PORT") or _free_port())
         self._environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
             **settings,
             "PORT": str(self.port),
+            "PYTHON_DOTENV_DISABLED": "1",  # the settings of a developer are none of the tests
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
@@ -46,7 +48,7 @@ class Server:
     def start(self) -> None:
         gunicorn = str(Path(sys.executable).with_name("gunicorn"))
         self._process = subprocess.Popen(
-            [gunicorn, "wsgi:app"],
+            [gunicorn, self._app],
             cwd=ROOT,
             env=self._environment,
             stdout=self._log,

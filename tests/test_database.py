@@ -1,0 +1,106 @@
+"""The database as it is configured, and its migrations."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import flask_migrate
+import pytest
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from keyturn.auth.models import RefreshToken
+from keyturn.database import db, transaction
+from keyturn.users.models import User
+from tests.support.api import Api, assert_problem
+from tests.support.database import execute, rows
+
+
+def test_sqlite_keeps_what_it_answered(app: Flask) -> None:
+    with app.app_context(), db.engine.connect() as connection:
+        pragmas = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {
+        "journal_mode": "wal",
+        "synchronous": 2,  # FULL
+        "foreign_keys": 1,
+        "busy_timeout": 5000,
+    }
+
+
+def test_a_deleted_user_leaves_no_logins(api: Api, app: Flask) -> None:
+    api.tokens()
+    execute(app, User.__table__.delete())  # type: ignore[attr-defined] # a Table
+    assert rows(app, RefreshToken) == []
+
+
+def test_times_come_out_as_they_went_in_in_utc(app: Flask) -> None:
+    tokyo = datetime(2026, 11, 24, 21, 0, 0, 123456, timezone(timedelta(hours=9)))
+    with app.app_context(), transaction(db.session()) as session:
+        session.add(User(name="A", email="a@example.com", password_hash="!", created_at=tokyo))
+    stored = next(user for user in rows(app, User) if user.name == "A").created_at
+    assert stored == tokyo
+    assert stored.tzinfo is UTC
+
+
+def test_a_time_without_its_zone_is_refused(app: Flask) -> None:
+    naive = datetime(2026, 11, 24)  # noqa: DTZ001 - what is to be refused
+    user = User(name="A", email="a@example.com", password_hash="!", created_at=naive)
+    with (
+        app.app_context(),
+        pytest.raises(StatementError, match="zone"),
+        transaction(db.session()) as session,
+    ):
+        session.add(user)
+
+
+def test_emails_are_unique(app: Flask) -> None:
+    (first, *_) = rows(app, User)
+    with app.app_context(), pytest.raises(IntegrityError), transaction(db.session()) as session:
+        session.add(
+            User(name="A", email=first.email, password_hash="!", created_at=first.created_at)
+        )
+
+
+def test_a_write_after_a_read_waits_for_nobody_who_wrote_between(app: Flask) -> None:
+    """With SQLite's deferred transactions this fails with "database is locked"."""
+    with app.app_context():
+        session = db.session()
+        user = session.scalars(db.select(User)).first()
+        with db.engine.connect() as other:
+            other.execute(text("UPDATE users SET name = 'other'"))
+            other.commit()
+        assert user is not None
+        with transaction(session):
+            session.execute(text("UPDATE users SET name = 'mine'"))
+    assert {user.name for user in rows(app, User)} == {"mine"}
+
+
+def test_models_and_migrations_agree(app: Flask) -> None:
+    with app.app_context():
+        flask_migrate.check()  # exits where they differ
+
+
+def test_there_is_one_head(app: Flask) -> None:
+    assert len(ScriptDirectory("migrations").get_heads()) == 1
+
+
+def test_migrations_go_down_and_up_again(api: Api, app: Flask) -> None:
+    with app.app_context():
+        flask_migrate.downgrade(revision="base")
+        assert inspect(db.engine).get_table_names() == ["alembic_version"]
+        flask_migrate.upgrade()
+        with db.engine.connect() as connection:
+            heads = MigrationContext.configure(connection).get_current_heads()
+    assert list(heads) == ScriptDirectory("migrations").get_heads()
+    assert_problem(api.login(), 401, "invalid_credentials")
+
+
+def test_a_migration_does_not_switch_foreign_keys_off_for_good(app: Flask) -> None:
+    with app.app_context():
+        flask_migrate.upgrade()
+        with db.engine.connect() as connection:
+            assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1

@@ -1,0 +1,35 @@
+"""Health: alive without asking anybody, ready only with a database that has all migrations."""
+
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import text
+
+from keyturn.app import create_app
+from tests.conftest import SECRETS, dispose
+from tests.support.api import Api, assert_problem
+from tests.support.database import execute, statements
+
+
+def test_alive_asks_nobody(api: Api, app: Flask) -> None:
+    with statements(app) as sent:
+        assert api.get("/livez", None).get_json() == {"status": "ok"}
+    assert sent == []
+
+
+def test_ready_with_all_migrations(api: Api) -> None:
+    assert api.get("/readyz", None).get_json() == {"status": "ok"}
+
+
+def test_not_ready_without_migrations(tmp_path: Path) -> None:
+    app = create_app({**SECRETS, "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}"})
+    answer = Api(app.test_client()).get("/readyz", None)
+    assert_problem(answer, 503, "unavailable")
+    assert answer.headers["Retry-After"] == "5"
+    dispose(app)
+
+
+def test_not_ready_on_an_older_schema(api: Api, app: Flask) -> None:
+    execute(app, text("UPDATE alembic_version SET version_num = '0000'"))
+    assert_problem(api.get("/readyz", None), 503, "unavailable")
+    assert api.get("/livez", None).status_code == 200
