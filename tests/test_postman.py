@@ -1,0 +1,67 @@
+"""The Postman collection, run request by request against the served app."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from flask import Flask
+
+from tests.support.server import ROOT, Answer, Server
+
+COLLECTION = json.loads((ROOT / "docs" / "keyturn.postman_collection.json").read_text())
+
+# The two things its test scripts do: they expect a status, and keep a part of the answer.
+EXPECTED = re.compile(r"to\.have\.status\((\d{3})\)")
+KEPT = re.compile(
+    r'collectionVariables\.set\("(\w+)", pm\.response\.json\(\)(?:\[(\d)\])?\.(\w+)\)'
+)
+
+
+class Runner:
+    """Sends the requests of a collection, as Postman does."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.variables = {one["key"]: one["value"] for one in COLLECTION["variable"]}
+
+    def run(self, item: dict[str, Any]) -> None:
+        script = "\n".join(item["event"][0]["script"]["exec"])
+        answer = self.send(item["request"])
+        (status,) = EXPECTED.findall(script)
+        assert answer.status == int(status), (item["name"], answer.body)
+        for variable, index, member in KEPT.findall(script):
+            document = answer.json[int(index)] if index else answer.json
+            self.variables[variable] = document[member]
+
+    def send(self, request: dict[str, Any]) -> Answer:
+        headers = {one["key"]: self.filled(one["value"]) for one in request["header"]}
+        if "auth" not in request:
+            headers["Authorization"] = self.filled("Bearer {{accessToken}}")
+        path = self.filled(request["url"]["raw"].removeprefix("{{baseUrl}}"))
+        body = self.filled(request["body"]["raw"]) if "body" in request else None
+        return self.server.request(request["method"], path, body, headers)
+
+    def filled(self, text: str) -> str:
+        text = text.replace("{{$guid}}", str(uuid4()))
+        return re.sub(r"{{(\w+)}}", lambda match: self.variables[match[1]], text)
+
+
+def test_the_collection_runs_through(serve: Callable[..., Server]) -> None:
+    runner = Runner(serve())
+    for item in COLLECTION["item"]:
+        runner.run(item)
+
+
+def test_the_collection_knows_every_route(app: Flask) -> None:
+    served = {
+        (method, re.sub(r"<[^>]+>", "*", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    shown = set()
+    for item in COLLECTION["item"]:
+        path = item["request"]["url"]["raw"].removeprefix("{{baseUrl}}").partition("?")[0]
+        shown.add((item["request"]["method"], re.sub(r"{{\w+}}", "*", path)))
+    assert shown == served
