@@ -1,5 +1,5 @@
 # make run    serve on http://127.0.0.1:8000 with demo users (PORT and DATABASE_URL win)
-# make test   run all tests
+# make test   run all tests (ARGS go to pytest)
 # make lint   ruff, mypy, import-linter
 # make docs   write the generated parts of docs/
 # make lock   pin the newest versions in constraints.txt
@@ -17,7 +17,7 @@ run: .venv/run .env
 	exec $(BIN)/gunicorn wsgi:app
 
 test: .venv/dev
-	$(BIN)/pytest
+	$(BIN)/pytest $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .

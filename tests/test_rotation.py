@@ -221,6 +221,16 @@ def test_the_absolute_lifetime_always_ends_a_login(api: Api, clock: time_machine
     assert_problem(api.me(last["accessToken"]), 401, "token_revoked")
 
 
+@pytest.mark.parametrize("lifetime", ["idle_expires_at", "absolute_expires_at"])
+def test_the_row_decides_when_a_login_ends(
+    api: Api, app: Flask, clock: time_machine.Traveller, lifetime: str
+) -> None:
+    token = api.tokens()["refreshToken"]
+    execute(app, update(RefreshToken).values({lifetime: datetime.now(UTC)}))
+    assert_problem(api.refresh(token), 401, "refresh_expired")
+    assert rows(app, RefreshToken)[0].generation == 0
+
+
 def test_an_expired_reuse_changes_nothing(
     api: Api, app: Flask, clock: time_machine.Traveller
 ) -> None:

@@ -92,6 +92,20 @@ def test_a_query_nobody_understands_ends_nothing(api: Api, query: str) -> None:
     assert api.me(bobs).status_code == 200
 
 
+def test_a_login_keeps_why_and_when_it_ended(
+    api: Api, app: Flask, clock: time_machine.Traveller
+) -> None:
+    spent = api.tokens()["refreshToken"]
+    newest = api.refresh(api.refresh(spent).get_json()["refreshToken"]).get_json()
+    assert_problem(api.refresh(spent), 401, "refresh_reused")
+    before = [(login.revoked_at, login.revoked_reason) for login in rows(app, RefreshToken)]
+    clock.shift(60)
+    api.logout(newest["refreshToken"])
+    after = [(login.revoked_at, login.revoked_reason) for login in rows(app, RefreshToken)]
+    assert after == before
+    assert before[0][1] == "reused"
+
+
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
 def test_logout_takes_effect_at_once(api: Api, app: Flask, method: str) -> None:
     tokens = api.tokens()
