@@ -70,6 +70,14 @@ def test_the_environment_is_read_and_overrides_win(
     assert app.extensions["keyturn"].settings.access_ttl == 240
 
 
+def test_production_refuses_the_debugger(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    with pytest.raises(ConfigurationError, match="FLASK_DEBUG"):
+        create_app({**settings, "KEYTURN_ENV": "production"})
+
+
 def test_a_relative_sqlite_path_is_relative_to_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,23 @@ def test_every_error_code_is_documented_and_no_other() -> None:
     assert documented == raised
 
 
+def test_the_readme_shows_every_route(app: Flask) -> None:
+    readme = (ROOT / "README.md").read_text()
+    for rule in app.url_map.iter_rules():
+        path = rule.rule.replace("<uuid:login_id>", "SESSION_ID")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            calls = [line for line in readme.splitlines() if "curl" in line and path in line]
+            sent = {_method(readme, line) for line in calls}
+            assert method in sent, f"{method} {path}"
+
+
+def _method(readme: str, line: str) -> str:
+    """The method of the curl command that begins in this line."""
+    command = readme[readme.index(line) :].replace("\\\n", " ").splitlines()[0]
+    named = re.search(r"-X (\w+)", command)
+    return named[1] if named else "POST" if " -d " in command else "GET"
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/users/me", "/auth/login"])
 def test_every_answer_is_kept_out_of_caches_and_sniffing(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers

@@ -12,6 +12,7 @@ from keyturn.auth import routes as auth_routes
 from keyturn.auth.cli import cli as sessions_cli
 from keyturn.config import Settings
 from keyturn.database import db, prepare
+from keyturn.errors import ConfigurationError
 from keyturn.http import answer, problems
 from keyturn.ops import health
 from keyturn.services import EXTENSION, Services
@@ -28,6 +29,8 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     """
     settings = Settings.load({**os.environ, **(overrides or {})})
     app = Flask(__name__, static_folder=None)
+    if app.debug and settings.is_production:
+        raise ConfigurationError("FLASK_DEBUG is refused where KEYTURN_ENV is production")
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={"pool_size": settings.threads},
