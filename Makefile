@@ -1,5 +1,6 @@
 # make run    serve on http://127.0.0.1:8000 with demo users (PORT and DATABASE_URL win)
 # make test   run all tests (ARGS go to pytest)
+# make test-postgresql   the same on a PostgreSQL of their own (Debian: apt-get install postgresql)
 # make lint   ruff, mypy, import-linter
 # make docs   write the generated parts of docs/
 # make lock   pin the newest versions in constraints.txt
@@ -8,7 +9,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint docs lock
+.PHONY: run test test-postgresql lint docs lock
 
 run: .venv/run .env
 	$(BIN)/flask db upgrade
@@ -18,6 +19,9 @@ run: .venv/run .env
 
 test: .venv/dev
 	$(BIN)/pytest $(ARGS)
+
+test-postgresql: .venv/dev
+	$(BIN)/pytest --database postgresql $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -1,10 +1,8 @@
 """Fixtures all tests share: an app on a migrated SQLite file of its own, and real servers."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import flask_migrate
@@ -16,13 +14,37 @@ from flask.testing import FlaskClient
 from keyturn.app import create_app
 from keyturn.config import Settings
 from keyturn.database import db
+from tests.support import postgres
 from tests.support.api import Api
+from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.server import ROOT, Server
 
 SECRETS = {
     "ACCESS_SECRET": "kT7vQx2LrN9sYbE4wZjH6mUcFpGaDtRo",
     "REFRESH_SECRET": "Zx8cVb3nMq1wErTyUiOpAsDf5gHjKl7G",
 }
+
+
+POSTGRES_URL = "KEYTURN_TEST_POSTGRES_URL"  # of the server that the first process started
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the one PostgreSQL that all test processes share."""
+    if config.getoption("database") == "sqlite" or hasattr(config, "workerinput"):
+        return
+    bin_folder = postgres.programs()
+    if bin_folder is None:
+        raise pytest.UsageError(
+            "--database postgresql needs PostgreSQL: apt-get install postgresql"
+        )
+    server = postgres.Postgres(bin_folder)
+    server.start()
+    os.environ[POSTGRES_URL] = server.url()
+    config.add_cleanup(server.remove)
 
 
 def dispose(app: Flask) -> None:
@@ -41,23 +63,38 @@ def _clean_environment() -> None:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory, _clean_environment: None) -> Path:
+def databases(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+    _clean_environment: None,
+) -> Databases:
     """A migrated database with the demo users, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "template.db"
-    app = create_app({**SECRETS, "DATABASE_URL": f"sqlite:///{path}"})
+    databases: Databases
+    if request.config.getoption("database") == "postgresql":
+        databases = PostgresDatabases(os.environ[POSTGRES_URL], worker_id)
+    else:
+        databases = SqliteDatabases(tmp_path_factory.mktemp("databases"))
+    app = create_app({**SECRETS, "DATABASE_URL": databases.template_url})
     with app.app_context():
         flask_migrate.upgrade()
     app.test_cli_runner().invoke(args=["users", "seed"], catch_exceptions=False)
     dispose(app)
-    return path
+    return databases
 
 
 @pytest.fixture
-def settings(template: Path, tmp_path: Path) -> dict[str, str]:
+def settings(databases: Databases) -> Iterator[dict[str, str]]:
     """The settings of this test's app: change them before asking for `app`."""
-    path = tmp_path / "keyturn.db"
-    shutil.copy(template, path)
-    return {**SECRETS, "KEYTURN_ENV": "development", "DATABASE_URL": f"sqlite:///{path}"}
+    yield {**SECRETS, "KEYTURN_ENV": "development", "DATABASE_URL": databases.copy()}
+    databases.drop()
+
+
+@pytest.fixture
+def _only_sqlite(request: pytest.FixtureRequest) -> None:
+    """For what only SQLite has, or can be brought to do."""
+    if request.config.getoption("database") != "sqlite":
+        pytest.skip("about SQLite")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tests.support.api import Api, assert_problem
 from tests.support.database import execute, rows
 
 
+@pytest.mark.usefixtures("_only_sqlite")
 def test_sqlite_keeps_what_it_answered(app: Flask) -> None:
     with app.app_context(), db.engine.connect() as connection:
         pragmas = {
@@ -99,6 +100,7 @@ def test_migrations_go_down_and_up_again(api: Api, app: Flask) -> None:
     assert_problem(api.login(), 401, "invalid_credentials")
 
 
+@pytest.mark.usefixtures("_only_sqlite")
 def test_a_migration_does_not_switch_foreign_keys_off_for_good(app: Flask) -> None:
     with app.app_context():
         flask_migrate.upgrade()

@@ -3,11 +3,8 @@
 The model knows nothing of how the service does it: it restates the rules in the plainest words.
 """
 
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import time_machine
 from hypothesis import settings as hypothesis_settings
@@ -28,6 +25,7 @@ from keyturn.auth.models import RefreshToken
 from tests.conftest import SECRETS, dispose
 from tests.support.api import BOB, Api
 from tests.support.database import rows
+from tests.support.databases import Databases
 
 GRACE = timedelta(seconds=10)
 IDLE = timedelta(days=14)
@@ -74,17 +72,13 @@ class Login:
 class Refreshing(RuleBasedStateMachine):
     """One user, some logins, a thief who has copies of every token there ever was."""
 
-    template: Path
+    databases: Databases
     logins = Bundle("logins")
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        database = Path(self.folder.name) / "keyturn.db"
-        shutil.copy(self.template, database)
-        self.app = create_app(
-            {**SECRETS, "DATABASE_URL": f"sqlite:///{database}", "LOGIN_RETENTION": "34560000"}
-        )
+        url = self.databases.copy()
+        self.app = create_app({**SECRETS, "DATABASE_URL": url, "LOGIN_RETENTION": "34560000"})
         self.api = Api(self.app.test_client())
         self.travel = time_machine.travel("2026-11-24T12:00:00Z", tick=False)
         self.clock = self.travel.start()
@@ -93,7 +87,7 @@ class Refreshing(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.travel.stop()
         dispose(self.app)
-        self.folder.cleanup()
+        self.databases.drop()
 
     @property
     def now(self) -> datetime:
@@ -177,8 +171,8 @@ class Refreshing(RuleBasedStateMachine):
         )
 
 
-def test_the_service_behaves_as_its_model(template: Path) -> None:
-    Refreshing.template = template
+def test_the_service_behaves_as_its_model(databases: Databases) -> None:
+    Refreshing.databases = databases
     run_state_machine_as_test(
         Refreshing,
         settings=hypothesis_settings(

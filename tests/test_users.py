@@ -16,7 +16,7 @@ def test_me_is_one_query(api: Api, app: Flask) -> None:
     token = api.tokens()["accessToken"]
     with statements(app) as sent:
         assert api.me(token).status_code == 200
-    assert [statement.split()[0] for statement in sent] == ["BEGIN", "SELECT"]
+    assert [statement.split()[0] for statement in sent] == ["SELECT"]
 
 
 def test_created_at_is_rfc_3339_in_utc(api: Api) -> None:

@@ -11,7 +11,7 @@ from keyturn import auth, users  # noqa: F401 - models register themselves
 from keyturn.auth import routes as auth_routes
 from keyturn.auth.cli import cli as sessions_cli
 from keyturn.config import Settings
-from keyturn.database import db, prepare
+from keyturn.database import db, engine_options, prepare
 from keyturn.errors import ConfigurationError
 from keyturn.http import answer, problems
 from keyturn.ops import health
@@ -33,7 +33,7 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
         raise ConfigurationError("FLASK_DEBUG is refused where KEYTURN_ENV is production")
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": settings.threads},
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
     )
     app.extensions[EXTENSION] = Services.of(settings)
     app.url_map.merge_slashes = False  # a path that is not ours is 404, not a redirect

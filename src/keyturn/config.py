@@ -155,6 +155,12 @@ class Settings:
     sqlite_busy_timeout: int = setting(
         _number(0, 60), "Seconds to wait for another writer before answering 503.", "5"
     )
+    postgres_lock_timeout: int = setting(
+        _number(1, 60), "Seconds to wait for another transaction before answering 503.", "5"
+    )
+    postgres_statement_timeout: int = setting(
+        _number(1, 600), "Seconds that one statement may take before answering 503.", "10"
+    )
     sqlite_synchronous: str = setting(
         _choice("FULL", "NORMAL"),
         "`FULL`: an answered change survives a power cut. `NORMAL`: only a crash of the process.",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Dialect, Engine, MetaData
@@ -11,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 from keyturn import sqlite
+from keyturn.config import Settings
 from keyturn.errors import ConfigurationError
 
 
@@ -72,6 +74,18 @@ def transaction(session: Session) -> Iterator[Session]:
     except BaseException:
         session.rollback()
         raise
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Return how connections are pooled: one a thread, tried before use if over a network."""
+    options: dict[str, Any] = {"pool_size": settings.threads, "max_overflow": 0}
+    if settings.database_url.get_backend_name() == "postgresql":
+        timeouts = (
+            f"-c lock_timeout={settings.postgres_lock_timeout}s"
+            f" -c statement_timeout={settings.postgres_statement_timeout}s"
+        )
+        options |= {"pool_pre_ping": True, "connect_args": {"options": timeouts}}
+    return options
 
 
 def prepare(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:

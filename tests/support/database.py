@@ -26,11 +26,12 @@ def execute(app: Flask, statement: Executable) -> None:
 
 @contextmanager
 def statements(app: Flask) -> Iterator[list[str]]:
-    """Collect every statement that is sent meanwhile."""
+    """Collect every statement that is sent meanwhile, but for the BEGIN that SQLite is sent."""
     sent: list[str] = []
 
     def record(*event_arguments: Any) -> None:
-        sent.append(event_arguments[2])
+        if not event_arguments[2].startswith("BEGIN"):
+            sent.append(event_arguments[2])
 
     with app.app_context():
         engine = db.engine
