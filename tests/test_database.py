@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from keyturn.auth.models import RefreshToken
 from keyturn.database import db, transaction
@@ -78,6 +78,18 @@ def test_a_write_after_a_read_waits_for_nobody_who_wrote_between(app: Flask) -> 
         with transaction(session):
             session.execute(text("UPDATE users SET name = 'mine'"))
     assert {user.name for user in rows(app, User)} == {"mine"}
+
+
+@pytest.mark.usefixtures("_only_sqlite")
+def test_a_write_takes_the_lock_as_it_begins(
+    settings: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    settings["SQLITE_BUSY_TIMEOUT"] = "0"
+    app = request.getfixturevalue("app")
+    with app.app_context(), transaction(db.session()), db.engine.connect() as other:
+        other.execute(text("SELECT 1 FROM users"))
+        with pytest.raises(OperationalError, match="locked"):
+            other.execute(text("UPDATE users SET name = 'other'"))
 
 
 def test_models_and_migrations_agree(app: Flask) -> None:
