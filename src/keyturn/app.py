@@ -13,13 +13,20 @@ from keyturn.auth.cli import cli as sessions_cli
 from keyturn.config import Settings
 from keyturn.database import db, engine_options, prepare
 from keyturn.errors import ConfigurationError
-from keyturn.http import answer, problems
+from keyturn.http import answer, docs, problems
 from keyturn.ops import health
 from keyturn.services import EXTENSION, Services
 from keyturn.users import routes as users_routes
 from keyturn.users.cli import cli as users_cli
 
 migrate = Migrate()
+
+BLUEPRINTS = (
+    auth_routes.blueprint,
+    users_routes.blueprint,
+    health.blueprint,
+    docs.blueprint,
+)
 
 
 def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
@@ -50,7 +57,7 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
         )
     answer.init_app(app)
     problems.init_app(app)
-    for blueprint in (auth_routes.blueprint, users_routes.blueprint, health.blueprint):
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.cli.add_command(users_cli)
     app.cli.add_command(sessions_cli)

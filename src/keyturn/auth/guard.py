@@ -17,9 +17,15 @@ from sqlalchemy.orm import Session
 
 from keyturn import clock
 from keyturn.auth.models import RefreshToken
-from keyturn.bearer.errors import RevokedTokenError
+from keyturn.bearer.errors import (
+    ExpiredTokenError,
+    InvalidTokenError,
+    MissingTokenError,
+    RevokedTokenError,
+)
 from keyturn.bearer.header import bearer_token
 from keyturn.database import UtcDateTime, db
+from keyturn.http.contract import promise
 from keyturn.services import services
 from keyturn.tokens.access import AccessClaims
 from keyturn.users.models import User
@@ -61,7 +67,9 @@ def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
         return view(*args, principal=principal, **kwargs)
 
     guarded.access = "bearer"  # type: ignore[attr-defined]
-    return guarded
+    return promise(
+        guarded, MissingTokenError, InvalidTokenError, ExpiredTokenError, RevokedTokenError
+    )
 
 
 def live_principal(session: Session, claims: AccessClaims, now: datetime) -> Principal:

@@ -44,7 +44,7 @@ class Verdict(Enum):
     REUSED = auto()
 
 
-_REFUSALS: dict[Verdict, type[KeyturnError]] = {
+REFUSALS: dict[Verdict, type[KeyturnError]] = {
     Verdict.INVALID: InvalidRefreshTokenError,
     Verdict.EXPIRED: ExpiredRefreshTokenError,
     Verdict.REVOKED: RevokedRefreshTokenError,
@@ -138,7 +138,7 @@ def refresh(
             make = issuer.both if verdict is Verdict.SUCCESSOR else issuer.access_only
             return make(login, now)  # type: ignore[arg-type] # a Row has the columns
     # Only now: an exception inside of the transaction would undo the revocation.
-    raise _REFUSALS[verdict]
+    raise REFUSALS[verdict]
 
 
 def judge(

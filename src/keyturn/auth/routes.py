@@ -19,20 +19,27 @@ from keyturn.auth.schemas import (
 )
 from keyturn.auth.tokens import Client, IssuedTokens
 from keyturn.database import db
-from keyturn.errors import InvalidHeaderError
+from keyturn.errors import InvalidCredentialsError, InvalidHeaderError, UnknownLoginError
 from keyturn.http.answer import answers, answers_nothing, public
 from keyturn.http.body import body, query
+from keyturn.http.contract import Header, reads, refuses
 from keyturn.services import services
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    "Made up by the client and kept until it has the answer: a repeated request with the same key "
+    "gets the same answer, whenever it comes.",
+    pattern="^[!-~]{1,255}$",
+)
 
 
 @blueprint.post("/login")
 @public
 @answers(TokensSchema)
 @body(LoginSchema)
+@refuses(InvalidCredentialsError)
 def log_in(body: dict[str, Any]) -> IssuedTokens:
     """Exchange an e-mail and a password for tokens."""
     known = services()
@@ -52,6 +59,8 @@ def log_in(body: dict[str, Any]) -> IssuedTokens:
 @public
 @answers(TokensSchema)
 @body(RefreshTokenSchema)
+@reads(IDEMPOTENCY_KEY)
+@refuses(*rotation.REFUSALS.values(), InvalidHeaderError)
 def refresh(body: dict[str, Any]) -> IssuedTokens:
     """Spend a refresh token for new tokens."""
     known = services()
@@ -89,6 +98,7 @@ def list_sessions(principal: Principal) -> list[dict[str, Any]]:
 @blueprint.delete("/sessions/<uuid:login_id>")
 @bearer_required
 @answers_nothing
+@refuses(UnknownLoginError)
 def end_session(principal: Principal, login_id: UUID) -> None:
     """End one login of the caller's own."""
     sessions.end(db.session(), login_id, owner=principal.id, now=clock.now())
@@ -112,7 +122,7 @@ def client() -> Client:
 
 def idempotency_key() -> str | None:
     """Return the Idempotency-Key, visible ASCII. Raises `InvalidHeaderError`."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and _IDEMPOTENCY_KEY.fullmatch(key) is None:
+    key = request.headers.get(IDEMPOTENCY_KEY.name)
+    if key is not None and re.fullmatch(IDEMPOTENCY_KEY.pattern, key) is None:
         raise InvalidHeaderError("Idempotency-Key must be 1 to 255 visible ASCII characters.")
     return key

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from flask import Flask, Response, jsonify
 from marshmallow import Schema
 
+from keyturn.http.contract import promise
+
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
@@ -21,7 +23,7 @@ def answers(
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             return jsonify(schema.dump(view(*args, **kwargs)))
 
-        return wrapper
+        return promise(wrapper, answer=schema)
 
     return decorate
 
@@ -34,7 +36,7 @@ def answers_nothing(view: Callable[..., None]) -> Callable[..., tuple[str, int]]
         view(*args, **kwargs)
         return "", 204
 
-    return wrapper
+    return promise(wrapper, status=204)
 
 
 def public(view: _View) -> _View:

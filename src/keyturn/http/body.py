@@ -15,20 +15,37 @@ from keyturn.errors import (
     IncompleteBodyError,
     InvalidJSONError,
     UnsupportedMediaTypeError,
+    ValidationFailedError,
 )
+from keyturn.http.contract import Refusal, promise
 from keyturn.http.schema import load
 
 MAX_BODY = 64 * 1024
 
+_BODY_REFUSALS: tuple[Refusal, ...] = (
+    InvalidJSONError,
+    IncompleteBodyError,
+    BodyTimeoutError,
+    BodyTooLargeError,
+    UnsupportedMediaTypeError,
+    ValidationFailedError,
+)
+
 
 def body(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a view its request's JSON, checked by a schema, as the keyword argument `body`."""
-    return _argument("body", schema_class(), _read_json)
+    schema = schema_class()
+    return lambda view: promise(
+        _with_argument(view, "body", schema, _read_json), *_BODY_REFUSALS, body=schema
+    )
 
 
 def query(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a view its query string, checked by a schema, as the keyword argument `query`."""
-    return _argument("query", schema_class(), _read_query)
+    schema = schema_class()
+    return lambda view: promise(
+        _with_argument(view, "query", schema, _read_query), ValidationFailedError, query=schema
+    )
 
 
 def _read_json() -> Any:
@@ -39,18 +56,15 @@ def _read_query() -> Any:
     return request.args.to_dict()
 
 
-def _argument(
-    name: str, schema: Schema, source: Callable[[], Any]
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(view)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            kwargs[name] = load(schema, source())
-            return view(*args, **kwargs)
+def _with_argument(
+    view: Callable[..., Any], name: str, schema: Schema, source: Callable[[], Any]
+) -> Callable[..., Any]:
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        kwargs[name] = load(schema, source())
+        return view(*args, **kwargs)
 
-        return wrapper
-
-    return decorate
+    return wrapper
 
 
 def read(incoming: Request) -> bytes:

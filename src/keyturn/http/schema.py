@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import INCLUDE, Schema, ValidationError, fields
 
 from keyturn.errors import ValidationFailedError
 
@@ -19,6 +19,22 @@ def load(schema: Schema, document: Any, *, partial: tuple[str, ...] = ()) -> dic
         faults = error.normalized_messages()  # type: ignore[no-untyped-call] # marshmallow's
         raise ValidationFailedError(errors=faults) from error
     return loaded
+
+
+class ProblemSchema(Schema):
+    """An error (RFC 9457)."""
+
+    type = fields.String(required=True, metadata={"format": "uri"})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True, metadata={"description": "The stable word to branch on."})
+    errors = fields.Dict(metadata={"description": "The faults by field."})
+
+    class Meta:
+        """RFC 9457 section 3.2: more members may come."""
+
+        unknown = INCLUDE
 
 
 class Text(fields.String):

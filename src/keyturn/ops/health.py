@@ -4,20 +4,28 @@ from functools import cache
 
 from alembic.script import ScriptDirectory
 from flask import Blueprint, current_app
+from marshmallow import Schema, fields, validate
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.database import db
 from keyturn.errors import UnavailableError
-from keyturn.http.answer import public
+from keyturn.http.answer import answers, public
 
 blueprint = Blueprint("health", __name__)
 
 RETRY_AFTER = 5
 
 
+class HealthSchema(Schema):
+    """That all is well."""
+
+    status = fields.String(required=True, validate=validate.OneOf(["ok"]))
+
+
 @blueprint.get("/livez")
 @public
+@answers(HealthSchema)
 def alive() -> dict[str, str]:
     """Answer without asking anything: the process serves."""
     return {"status": "ok"}
@@ -25,6 +33,7 @@ def alive() -> dict[str, str]:
 
 @blueprint.get("/readyz")
 @public
+@answers(HealthSchema)
 def ready() -> dict[str, str]:
     """Answer whether the database is there and has all migrations."""
     try:

@@ -8,8 +8,10 @@ from keyturn import clock
 from keyturn.auth import credentials
 from keyturn.auth.guard import Principal, bearer_required
 from keyturn.database import db
+from keyturn.errors import WeakPasswordError, WrongPasswordError
 from keyturn.http.answer import answers, answers_nothing
 from keyturn.http.body import body
+from keyturn.http.contract import refuses
 from keyturn.services import services
 from keyturn.users import accounts
 from keyturn.users.models import User
@@ -39,6 +41,7 @@ def rename(principal: Principal, body: dict[str, Any]) -> User:
 @bearer_required
 @answers_nothing
 @body(PasswordChangeSchema)
+@refuses(WeakPasswordError, WrongPasswordError)
 def change_password(principal: Principal, body: dict[str, Any]) -> None:
     """Change the caller's password; every other login of theirs ends."""
     known = services()

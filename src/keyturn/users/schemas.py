@@ -14,6 +14,10 @@ NAME = validate.Length(min=1, max=200)
 class Email(Text):
     """An e-mail address, in its one form."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"format": "email", "maxLength": emails.MAX_LENGTH}
+        super().__init__(metadata=metadata, **kwargs)
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
@@ -27,16 +31,22 @@ class Password(fields.String):
 
     def __init__(self, **kwargs: Any) -> None:
         length = validate.Length(min=1, max=MAX_PASSWORD)
-        super().__init__(required=True, load_only=True, validate=length, **kwargs)
+        super().__init__(
+            required=True,
+            load_only=True,
+            validate=length,
+            metadata={"format": "password"},
+            **kwargs,
+        )
 
 
 class UserSchema(Schema):
     """A user, as they see themselves."""
 
-    id = fields.UUID(dump_only=True)
-    name = fields.String(dump_only=True)
-    email = fields.String(dump_only=True)
-    created_at = UtcTime(data_key="createdAt", dump_only=True)
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    email = fields.String(required=True)
+    created_at = UtcTime(data_key="createdAt", required=True)
 
 
 class ProfileSchema(Schema):

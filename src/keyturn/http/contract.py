@@ -1,0 +1,57 @@
+"""What a view promises: noted by its decorators, read by the OpenAPI document."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from marshmallow import Schema
+
+from keyturn.bearer.errors import BearerError
+from keyturn.errors import KeyturnError
+
+Refusal = type[KeyturnError] | type[BearerError]
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Header:
+    """An optional request header that a view reads."""
+
+    name: str
+    explanation: str
+    pattern: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a view takes, what it answers, and what it refuses."""
+
+    body: Schema | None = None
+    query: Schema | None = None
+    headers: tuple[Header, ...] = ()
+    answer: Schema | None = None
+    status: int = 200
+    refusals: tuple[Refusal, ...] = ()
+
+
+def contract_of(view: Callable[..., Any]) -> Contract:
+    """Return what is promised of a view."""
+    return getattr(view, "contract", Contract())
+
+
+def promise(view: _View, *refusals: Refusal, **promises: Any) -> _View:
+    """Add to a view's contract; decorators around it carry it outwards (`functools.wraps`)."""
+    known = contract_of(view)
+    view.contract = replace(known, refusals=known.refusals + refusals, **promises)  # type: ignore[attr-defined]
+    return view
+
+
+def refuses(*refusals: Refusal) -> Callable[[_View], _View]:
+    """Say with which errors a view may answer, besides those of its other decorators."""
+    return lambda view: promise(view, *refusals)
+
+
+def reads(*headers: Header) -> Callable[[_View], _View]:
+    """Say which optional request headers a view reads."""
+    return lambda view: promise(view, headers=contract_of(view).headers + headers)
