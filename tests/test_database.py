@@ -1,5 +1,6 @@
 """The database as it is configured, and its migrations."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
 import flask_migrate
@@ -90,6 +91,28 @@ def test_a_write_takes_the_lock_as_it_begins(
         other.execute(text("SELECT 1 FROM users"))
         with pytest.raises(OperationalError, match="locked"):
             other.execute(text("UPDATE users SET name = 'other'"))
+
+
+@pytest.mark.usefixtures("_only_sqlite")
+def test_writers_take_turns_instead_of_waiting_for_luck(
+    settings: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    """With no busy timeout, whoever met a lock would be refused at once: nobody meets one."""
+    settings["SQLITE_BUSY_TIMEOUT"] = "0"
+    app = request.getfixturevalue("app")
+    tokens = [Api(app.test_client()).tokens()["refreshToken"] for _ in range(8)]
+
+    def refresh_often(token: str) -> set[int]:
+        api = Api(app.test_client())
+        statuses = set()
+        for _ in range(20):
+            answer = api.refresh(token)
+            statuses.add(answer.status_code)
+            token = answer.get_json().get("refreshToken", token)
+        return statuses
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set().union(*pool.map(refresh_often, tokens)) == {200}
 
 
 def test_models_and_migrations_agree(app: Flask) -> None:

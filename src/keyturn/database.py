@@ -1,7 +1,7 @@
 """The database: base of the models, one type for times, and the write transaction."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,13 +67,19 @@ def transaction(session: Session) -> Iterator[Session]:
     A read that went before on this session is ended; its rows stay usable, as they were.
     """
     session.commit()
-    session.connection(execution_options=sqlite.writing())
-    try:
-        yield session
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+    with _turn_to_write(session):
+        session.connection(execution_options=sqlite.writing())
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+
+
+def _turn_to_write(session: Session) -> AbstractContextManager[None]:
+    engine = session.get_bind().engine
+    return sqlite.turn_to_write(engine) if engine.dialect.name == "sqlite" else nullcontext()
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:

@@ -1,15 +1,21 @@
-"""All that is only SQLite's: pragmas and how a transaction begins.
+"""All that is only SQLite's: pragmas, how a transaction begins, and whose turn it is to write.
 
 The driver's own transaction handling is switched off, because it begins too late: a transaction
 that reads first and writes then fails with "database is locked" as soon as another wrote between.
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from keyturn.errors import UnavailableError
 
 BEGIN_OPTION = "sqlite_begin"
 
@@ -41,3 +47,21 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
 def writing() -> dict[str, Any]:
     """Return the execution options of a transaction that takes the write lock as it begins."""
     return {BEGIN_OPTION: "IMMEDIATE"}
+
+
+@contextmanager
+def turn_to_write(engine: Engine) -> Iterator[None]:
+    """Wait for one's turn among the writers of all threads and processes, first come first served.
+
+    SQLite itself has no queue: who finds the lock taken sleeps, longer each time, while others
+    overtake. Each turn opens the file anew, so that threads and forked processes exclude each other
+    alike (flock belongs to the open file), and a process that dies gives its turn back. Raises
+    `UnavailableError` where there can be no such file beside the database.
+    """
+    try:
+        queue = Path(f"{engine.url.database}.lock").open("ab")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise UnavailableError(retry_after=1) from error
+    with queue:
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        yield
