@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
@@ -68,7 +68,7 @@ def transaction(session: Session) -> Iterator[Session]:
     """
     session.commit()
     with _turn_to_write(session):
-        session.connection(execution_options=sqlite.writing())
+        session.connection(execution_options=sqlite.WRITING)
         try:
             yield session
             session.commit()
@@ -80,6 +80,19 @@ def transaction(session: Session) -> Iterator[Session]:
 def _turn_to_write(session: Session) -> AbstractContextManager[None]:
     engine = session.get_bind().engine
     return sqlite.turn_to_write(engine) if engine.dialect.name == "sqlite" else nullcontext()
+
+
+def look_up(
+    statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
+) -> Row[*tuple[Any, ...]] | None:
+    """Return the one row that a single SELECT finds, or None.
+
+    For what every request asks: a connection without session or transaction, as one statement
+    needs neither.
+    """
+    with db.engine.connect() as connection:
+        reading = connection.execution_options(**sqlite.READING)
+        return reading.execute(statement, parameters).one_or_none()
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:

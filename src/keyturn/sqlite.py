@@ -8,7 +8,6 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
@@ -17,7 +16,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from keyturn.errors import UnavailableError
 
-BEGIN_OPTION = "sqlite_begin"
+_BEGIN = "sqlite_begin"
+
+# Execution options: of a transaction that takes the write lock as it begins, and of a connection
+# that reads with one statement, for which SQLite needs no transaction. Without them, a transaction
+# takes its lock with its first write.
+WRITING = {_BEGIN: "BEGIN IMMEDIATE"}
+READING = {_BEGIN: None}
 
 
 def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
@@ -37,16 +42,12 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
         cursor.close()
 
     def on_begin(connection: Connection) -> None:
-        mode = connection.get_execution_options().get(BEGIN_OPTION, "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        begin = connection.get_execution_options().get(_BEGIN, "BEGIN")
+        if begin is not None:
+            connection.exec_driver_sql(begin)
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
-
-
-def writing() -> dict[str, Any]:
-    """Return the execution options of a transaction that takes the write lock as it begins."""
-    return {BEGIN_OPTION: "IMMEDIATE"}
 
 
 @contextmanager

@@ -13,10 +13,9 @@ from uuid import UUID
 
 from flask import request
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
 
 from keyturn import clock
-from keyturn.auth.models import RefreshToken
+from keyturn.auth.models import RefreshToken, is_live
 from keyturn.bearer.errors import (
     ExpiredTokenError,
     InvalidTokenError,
@@ -24,7 +23,7 @@ from keyturn.bearer.errors import (
     RevokedTokenError,
 )
 from keyturn.bearer.header import bearer_token
-from keyturn.database import UtcDateTime, db
+from keyturn.database import UtcDateTime, look_up
 from keyturn.http.contract import promise
 from keyturn.services import services
 from keyturn.tokens.access import AccessClaims
@@ -49,7 +48,7 @@ _LIVE_PRINCIPAL = (
         RefreshToken.id == bindparam("sid"),
         User.id == bindparam("sub"),
         User.disabled_at.is_(None),
-        RefreshToken.live(bindparam("at", type_=UtcDateTime)),
+        is_live(RefreshToken, bindparam("at", type_=UtcDateTime)),
     )
 )
 
@@ -63,7 +62,7 @@ def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         claims = services().issuer.access.verify(bearer_token(request.headers.get("Authorization")))
-        principal = live_principal(db.session(), claims, clock.now())
+        principal = live_principal(claims, clock.now())
         return view(*args, principal=principal, **kwargs)
 
     guarded.access = "bearer"  # type: ignore[attr-defined]
@@ -72,11 +71,9 @@ def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def live_principal(session: Session, claims: AccessClaims, now: datetime) -> Principal:
+def live_principal(claims: AccessClaims, now: datetime) -> Principal:
     """Return whose login it is. Raises `RevokedTokenError` where it or its user has no right."""
-    row = session.execute(
-        _LIVE_PRINCIPAL, {"sid": claims.login_id, "sub": claims.user_id, "at": now}
-    ).one_or_none()
+    row = look_up(_LIVE_PRINCIPAL, {"sid": claims.login_id, "sub": claims.user_id, "at": now})
     if row is None:
         raise RevokedTokenError
     return Principal(*row)

@@ -1,6 +1,7 @@
 """The refresh_tokens table: one row is one login, updated in place at every refresh."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, ForeignKey, String, and_
@@ -35,9 +36,14 @@ class RefreshToken(Base):
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(32))
 
-    @classmethod
-    def live(cls, now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
-        """Return the condition that a login is neither revoked nor past either lifetime."""
-        return and_(
-            cls.revoked_at.is_(None), cls.idle_expires_at > now, cls.absolute_expires_at > now
-        )
+
+def is_live(login: Any, now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:
+    """Return the condition that a login is neither revoked nor past either lifetime.
+
+    `login` is the model, or the columns of its table.
+    """
+    return and_(
+        login.revoked_at.is_(None),
+        login.idle_expires_at > now,
+        login.absolute_expires_at > now,
+    )

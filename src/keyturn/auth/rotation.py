@@ -8,12 +8,12 @@ get is decided by `judge`, a pure function, on the row as it then stands.
 import hashlib
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Row, bindparam, case, exists, select, update
+from sqlalchemy import Row, Table, and_, bindparam, case, exists, select, update
 from sqlalchemy.orm import Session
 
-from keyturn.auth.models import RefreshToken
+from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
 from keyturn.database import UtcDateTime, transaction
 from keyturn.errors import (
@@ -52,36 +52,37 @@ REFUSALS: dict[Verdict, type[KeyturnError]] = {
     Verdict.REUSED: ReusedRefreshTokenError,
 }
 
-# Statements are built once: building them costs more than running them.
+# Statements are built once, because building them costs more than running them, and of tables
+# instead of models, because the ORM prepares an UPDATE anew each time it is sent.
+_LOGINS = cast("Table", RefreshToken.__table__)
+_USERS = cast("Table", User.__table__)
+_login, _user = _LOGINS.c, _USERS.c
+
 _NOW = bindparam("at", type_=UtcDateTime)
 _IDLE_END = bindparam("idle_end", type_=UtcDateTime)
-_OF_THE_TOKEN = (
-    RefreshToken.id == bindparam("sid"),
-    RefreshToken.user_id == bindparam("sub"),
-)
+_OF_THE_TOKEN = and_(_login.id == bindparam("sid"), _login.user_id == bindparam("sub"))
 _STATE = (
-    RefreshToken.id,
-    RefreshToken.user_id,
-    RefreshToken.generation,
-    RefreshToken.rotated_at,
-    RefreshToken.idle_expires_at,
-    RefreshToken.absolute_expires_at,
+    _login.id,
+    _login.user_id,
+    _login.generation,
+    _login.rotated_at,
+    _login.idle_expires_at,
+    _login.absolute_expires_at,
 )
 
 _ROTATE = (
-    update(RefreshToken)
+    update(_LOGINS)
     .where(
-        *_OF_THE_TOKEN,
-        RefreshToken.generation == bindparam("gen"),
-        RefreshToken.live(_NOW),
-        exists().where(User.id == RefreshToken.user_id, User.disabled_at.is_(None)),
+        _OF_THE_TOKEN,
+        _login.generation == bindparam("gen"),
+        is_live(_login, _NOW),
+        exists().where(_user.id == _login.user_id, _user.disabled_at.is_(None)),
     )
     .values(
-        generation=RefreshToken.generation + 1,
+        generation=_login.generation + 1,
         rotated_at=_NOW,
         idle_expires_at=case(
-            (RefreshToken.absolute_expires_at < _IDLE_END, RefreshToken.absolute_expires_at),
-            else_=_IDLE_END,
+            (_login.absolute_expires_at < _IDLE_END, _login.absolute_expires_at), else_=_IDLE_END
         ),
         replays=0,
         retry_key_hash=bindparam("key_hash"),
@@ -89,20 +90,23 @@ _ROTATE = (
         ip_address=bindparam("address"),
     )
     .returning(*_STATE)
-    .execution_options(synchronize_session=False)
 )
 
 _READ = (
-    select(
-        *_STATE,
-        RefreshToken.replays,
-        RefreshToken.retry_key_hash,
-        RefreshToken.revoked_at,
-        User.disabled_at,
-    )
-    .join(User, User.id == RefreshToken.user_id)
-    .where(*_OF_THE_TOKEN)
-    .with_for_update(of=RefreshToken)
+    select(*_STATE, _login.replays, _login.retry_key_hash, _login.revoked_at, _user.disabled_at)
+    .join_from(_LOGINS, _USERS, _user.id == _login.user_id)
+    .where(_OF_THE_TOKEN)
+    .with_for_update(of=_LOGINS)
+)
+
+_REVOKE = (
+    update(_LOGINS)
+    .where(_login.id == bindparam("sid"))
+    .values(revoked_at=_NOW, revoked_reason=REUSED)
+)
+
+_COUNT_REPLAY = (
+    update(_LOGINS).where(_login.id == bindparam("sid")).values(replays=_login.replays + 1)
 )
 
 
@@ -132,9 +136,9 @@ def refresh(
         login = session.execute(_READ, _key(presented)).one_or_none()
         verdict = judge(login, presented.generation, key_hash, lifetimes.grace, now)
         if verdict is Verdict.REUSED:
-            _revoke(session, presented, now)
+            session.execute(_REVOKE, {"sid": presented.login_id, "at": now})
         elif verdict in (Verdict.SUCCESSOR, Verdict.ACCESS_ONLY):
-            _count_replay(session, presented)
+            session.execute(_COUNT_REPLAY, {"sid": presented.login_id})
             make = issuer.both if verdict is Verdict.SUCCESSOR else issuer.access_only
             return make(login, now)  # type: ignore[arg-type] # a Row has the columns
     # Only now: an exception inside of the transaction would undo the revocation.
@@ -201,19 +205,3 @@ def _parameters(
         "agent": client.user_agent,
         "address": client.ip_address,
     }
-
-
-def _revoke(session: Session, presented: PresentedToken, now: datetime) -> None:
-    session.execute(
-        update(RefreshToken)
-        .where(RefreshToken.id == presented.login_id)
-        .values(revoked_at=now, revoked_reason=REUSED)
-    )
-
-
-def _count_replay(session: Session, presented: PresentedToken) -> None:
-    session.execute(
-        update(RefreshToken)
-        .where(RefreshToken.id == presented.login_id)
-        .values(replays=RefreshToken.replays + 1)
-    )

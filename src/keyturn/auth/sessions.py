@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, and_, delete, select, update
 from sqlalchemy.orm import Session
 
-from keyturn.auth.models import RefreshToken
+from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
 from keyturn.database import transaction
 from keyturn.errors import KeyturnError, UnknownLoginError
@@ -23,7 +23,7 @@ PURGE_BATCH = 1000
 def list_live(session: Session, owner: UUID | None, now: datetime) -> Sequence[RefreshToken]:
     """Return the live logins of a user, or of all where there is no owner, the last used first."""
     of_owner = [] if owner is None else [RefreshToken.user_id == owner]
-    live = select(RefreshToken).where(RefreshToken.live(now), *of_owner)
+    live = select(RefreshToken).where(is_live(RefreshToken, now), *of_owner)
     return session.scalars(live.order_by(RefreshToken.rotated_at.desc())).all()
 
 
@@ -40,7 +40,11 @@ def log_out(session: Session, *, token: str, issuer: TokenIssuer, now: datetime)
 def end(session: Session, login_id: UUID, *, owner: UUID, now: datetime) -> None:
     """End one of a user's own live logins. Raises `UnknownLoginError` for any other."""
     with transaction(session):
-        own = (RefreshToken.id == login_id, RefreshToken.user_id == owner, RefreshToken.live(now))
+        own = (
+            RefreshToken.id == login_id,
+            RefreshToken.user_id == owner,
+            is_live(RefreshToken, now),
+        )
         if end_logins(session, *own, reason=ENDED_BY_USER, now=now) == 0:
             raise UnknownLoginError
 
@@ -54,7 +58,7 @@ def end_all(session: Session, user_id: UUID, *, keep: UUID | None, now: datetime
 def revoke(session: Session, login_id: UUID, *, now: datetime) -> None:
     """End a login from outside. Raises `UnknownLoginError` where none lives by this id."""
     with transaction(session):
-        one = (RefreshToken.id == login_id, RefreshToken.live(now))
+        one = (RefreshToken.id == login_id, is_live(RefreshToken, now))
         if end_logins(session, *one, reason=ENDED_BY_OPERATOR, now=now) == 0:
             raise UnknownLoginError
 
