@@ -52,9 +52,11 @@ def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
     # Chromium tells a violation of the Content-Security-Policy on the console.
     context.on(
         "console",
-        lambda message: faults.append(message.text)
-        if message.type == "error" and "Security Policy" in message.text
-        else None,
+        lambda message: (
+            faults.append(message.text)
+            if message.type == "error" and "Security Policy" in message.text
+            else None
+        ),
     )
     yield context
     context.close()
