@@ -15,7 +15,7 @@ from keyturn.auth.models import RefreshToken
 from keyturn.database import db, transaction
 from keyturn.users.models import User
 from tests.support.api import Api, assert_problem
-from tests.support.database import execute, rows
+from tests.support.database import execute, rows, wait_for_no_lock
 
 
 @pytest.mark.usefixtures("_only_sqlite")
@@ -82,11 +82,8 @@ def test_a_write_after_a_read_waits_for_nobody_who_wrote_between(app: Flask) -> 
 
 
 @pytest.mark.usefixtures("_only_sqlite")
-def test_a_write_takes_the_lock_as_it_begins(
-    settings: dict[str, str], request: pytest.FixtureRequest
-) -> None:
-    settings["SQLITE_BUSY_TIMEOUT"] = "0"
-    app = request.getfixturevalue("app")
+def test_a_write_takes_the_lock_as_it_begins(app: Flask) -> None:
+    wait_for_no_lock(app)
     with app.app_context(), transaction(db.session()), db.engine.connect() as other:
         other.execute(text("SELECT 1 FROM users"))
         with pytest.raises(OperationalError, match="locked"):
@@ -94,12 +91,9 @@ def test_a_write_takes_the_lock_as_it_begins(
 
 
 @pytest.mark.usefixtures("_only_sqlite")
-def test_writers_take_turns_instead_of_waiting_for_luck(
-    settings: dict[str, str], request: pytest.FixtureRequest
-) -> None:
-    """With no busy timeout, whoever met a lock would be refused at once: nobody meets one."""
-    settings["SQLITE_BUSY_TIMEOUT"] = "0"
-    app = request.getfixturevalue("app")
+def test_writers_take_turns_instead_of_waiting_for_luck(app: Flask) -> None:
+    """Connections that wait for no lock would be refused by the first they met: they meet none."""
+    wait_for_no_lock(app)
     tokens = [Api(app.test_client()).tokens()["refreshToken"] for _ in range(8)]
 
     def refresh_often(token: str) -> set[int]:

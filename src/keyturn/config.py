@@ -153,7 +153,7 @@ class Settings:
         "0",
     )
     sqlite_busy_timeout: int = setting(
-        _number(0, 60), "Seconds to wait for another writer before answering 503.", "5"
+        _number(1, 60), "Seconds to wait for another writer before answering 503.", "5"
     )
     postgres_lock_timeout: int = setting(
         _number(1, 60), "Seconds to wait for another transaction before answering 503.", "5"

@@ -5,6 +5,7 @@ that reads first and writes then fails with "database is locked" as soon as anot
 """
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ _BEGIN = "sqlite_begin"
 # takes its lock with its first write.
 WRITING = {_BEGIN: "BEGIN IMMEDIATE"}
 READING = {_BEGIN: None}
+
+_PATIENCE = "sqlite_patience"  # seconds to wait for another writer
 
 
 def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
@@ -46,6 +49,7 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
         if begin is not None:
             connection.exec_driver_sql(begin)
 
+    engine.update_execution_options(**{_PATIENCE: busy_timeout})
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
 
@@ -57,12 +61,16 @@ def turn_to_write(engine: Engine) -> Iterator[None]:
     SQLite itself has no queue: who finds the lock taken sleeps, longer each time, while others
     overtake. Each turn opens the file anew, so that threads and forked processes exclude each other
     alike (flock belongs to the open file), and a process that dies gives its turn back. Raises
-    `UnavailableError` where there can be no such file beside the database.
+    `UnavailableError` where there can be no such file beside the database, and where the turn came
+    later than the busy timeout: behind a writer that is stuck, each would wait for all before it.
     """
     try:
         queue = Path(f"{engine.url.database}.lock").open("ab")  # noqa: SIM115 - closed below
     except OSError as error:
         raise UnavailableError(retry_after=1) from error
     with queue:
+        asked = time.monotonic()
         fcntl.flock(queue, fcntl.LOCK_EX)
+        if time.monotonic() - asked > engine.get_execution_options()[_PATIENCE]:
+            raise UnavailableError(retry_after=1)
         yield

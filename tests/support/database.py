@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from flask import Flask
 from sqlalchemy import Executable, event, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from keyturn.database import Base, db, transaction
 
@@ -40,3 +41,13 @@ def statements(app: Flask) -> Iterator[list[str]]:
         yield sent
     finally:
         event.remove(engine, "before_cursor_execute", record)
+
+
+def wait_for_no_lock(app: Flask) -> None:
+    """Let SQLite's connections refuse the first lock they meet, instead of waiting for it."""
+
+    def refuse(connection: DBAPIConnection, *_: object) -> None:
+        connection.cursor().execute("PRAGMA busy_timeout = 0")
+
+    with app.app_context():
+        event.listen(db.engine, "checkout", refuse)
