@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import sys
+from http import HTTPStatus
 
 from dotenv import load_dotenv
 from gunicorn import util
@@ -48,12 +49,13 @@ def post_fork(_server, worker):
         )
 
 
-def write_problem(sock, status, reason, _message):
+def write_problem(sock, status, _reason, _message):
     """Answer what gunicorn itself refuses in the one shape of all errors (RFC 9457).
 
-    Its message is left out: it repeats the client's bytes.
+    Its message is left out: it repeats the client's bytes. Its reason is not always the status's.
     """
-    code = reason.lower().replace(" ", "_")
+    reason = HTTPStatus(status).phrase
+    code = reason.lower().replace(" ", "_").replace("-", "_")
     document = {
         "type": f"urn:keyturn:problem:{code}",
         "title": reason,

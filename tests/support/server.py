@@ -113,10 +113,15 @@ class Server:
         finally:
             connection.close()
 
-    def raw(self, data: bytes) -> bytes:
-        """Send bytes as they are and return all that comes back until the server closes."""
+    def raw(self, data: bytes, *, finish: bool = False) -> bytes:
+        """Send bytes as they are and return all that comes back until the server closes.
+
+        `finish` tells the server that nothing more will come.
+        """
         with socket.create_connection(("127.0.0.1", self.port), timeout=START_DEADLINE) as peer:
             peer.sendall(data)
+            if finish:
+                peer.shutdown(socket.SHUT_WR)
             received = b""
             while chunk := peer.recv(65536):
                 received += chunk

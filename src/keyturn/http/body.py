@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, NoReturn
 
 from flask import Request, request
+from gunicorn.http.errors import ParseException
 from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected
 
@@ -76,17 +77,20 @@ def read(incoming: Request) -> bytes:
     charset = incoming.mimetype_params.get("charset", "utf-8").lower()
     if incoming.mimetype != "application/json" or charset not in {"utf-8", "utf8"}:
         raise UnsupportedMediaTypeError
-    if (incoming.content_length or 0) > MAX_BODY:
+    told = incoming.content_length or 0
+    if told > MAX_BODY:
         raise BodyTooLargeError
     try:
         # One byte more than allowed, because a chunked body does not tell its length.
         data = incoming.stream.read(MAX_BODY + 1)
     except BlockingIOError as error:  # the socket's receive time-out
         raise BodyTimeoutError from error
-    except (OSError, ClientDisconnected) as error:  # gunicorn's errors of the framing are OSErrors
+    except (OSError, ParseException, ClientDisconnected) as error:  # broken off, or framed wrongly
         raise IncompleteBodyError from error
     if len(data) > MAX_BODY:
         raise BodyTooLargeError
+    if len(data) < told:  # gunicorn's stream just ends
+        raise IncompleteBodyError
     return data
 
 
