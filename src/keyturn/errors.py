@@ -40,6 +40,30 @@ class KeyturnError(Exception):
 # --- the request itself ---------------------------------------------------------------------------
 
 
+class BadRequestError(KeyturnError):
+    """The request is not valid HTTP."""
+
+    status = 400
+    code = "bad_request"
+    detail = "The request is not valid HTTP."
+
+
+class UnknownRouteError(KeyturnError):
+    """No route has this path."""
+
+    status = 404
+    code = "not_found"
+    detail = "There is nothing here."
+
+
+class MethodNotAllowedError(KeyturnError):
+    """The route has no such method. Answered with those it has (RFC 9110 section 15.5.6)."""
+
+    status = 405
+    code = "method_not_allowed"
+    detail = "This route has no such method."
+
+
 class InvalidJSONError(KeyturnError):
     """The body is not one I-JSON text (RFC 7493)."""
 

@@ -9,18 +9,30 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from keyturn.bearer.errors import BearerError
-from keyturn.errors import KeyturnError, UnauthenticatedError, UnavailableError
+from keyturn.errors import (
+    BadRequestError,
+    BodyTooLargeError,
+    KeyturnError,
+    MethodNotAllowedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnknownRouteError,
+    UnsupportedMediaTypeError,
+)
 
 RETRY_AFTER = 1  # seconds; a lock or a full queue is gone in less, a lost database in more
 
 # What Flask and Werkzeug themselves refuse. Any status that is not here has its phrase as code.
-HTTP_CODES = {
-    400: "bad_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "body_too_large",
-    415: "unsupported_media_type",
-    500: "internal_error",
+_BY_STATUS: dict[int, type[KeyturnError]] = {
+    error.status: error
+    for error in (
+        BadRequestError,
+        UnknownRouteError,
+        MethodNotAllowedError,
+        BodyTooLargeError,
+        UnsupportedMediaTypeError,
+        KeyturnError,
+    )
 }
 
 
@@ -73,13 +85,15 @@ def _unauthorised(error: BearerError) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    status = error.code or 500
-    phrase = HTTPStatus(status).phrase
-    code = HTTP_CODES.get(status, phrase.lower().replace(" ", "_").replace("-", "_"))
     headers = {}
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        headers["Allow"] = ", ".join(sorted(error.valid_methods))  # RFC 9110 section 15.5.6
-    return problem(status, code, error.description or phrase, headers=headers)
+        headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    status = error.code or 500
+    if known := _BY_STATUS.get(status):
+        return problem(status, known.code, known.detail, headers=headers)
+    phrase = HTTPStatus(status).phrase
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    return problem(status, code, error.description or phrase)
 
 
 def _database_away(error: DBAPIError | PoolTimeoutError) -> Response:
