@@ -39,7 +39,7 @@ def test_every_guarded_route_refuses_a_caller_without_a_token(app: Flask) -> Non
     for rule in app.url_map.iter_rules():
         if rule.rule in PUBLIC:
             continue
-        path = rule.rule.replace("<uuid:login_id>", "00000000-0000-0000-0000-000000000000")
+        path = rule.rule.replace("<uuid:session_id>", "00000000-0000-0000-0000-000000000000")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             answer = client.open(path, method=method)
             assert_problem(answer, 401, "missing_token")
@@ -65,7 +65,7 @@ def test_the_readme_shows_every_route(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.rule in PAGES:
             continue
-        path = rule.rule.replace("<uuid:login_id>", "SESSION_ID")
+        path = rule.rule.replace("<uuid:session_id>", "SESSION_ID")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             calls = [line for line in readme.splitlines() if "curl" in line and path in line]
             sent = {_method(readme, line) for line in calls}

@@ -1,4 +1,4 @@
-"""The /auth routes."""
+"""Log in, stay in, log out: the /auth routes."""
 
 import re
 from typing import Any
@@ -95,13 +95,13 @@ def list_sessions(principal: Principal) -> list[dict[str, Any]]:
     return [{**vars(login), "current": login.id == principal.login_id} for login in live]
 
 
-@blueprint.delete("/sessions/<uuid:login_id>")
+@blueprint.delete("/sessions/<uuid:session_id>")
 @bearer_required
 @answers_nothing
 @refuses(UnknownLoginError)
-def end_session(principal: Principal, login_id: UUID) -> None:
+def end_session(principal: Principal, session_id: UUID) -> None:
     """End one login of the caller's own."""
-    sessions.end(db.session(), login_id, owner=principal.id, now=clock.now())
+    sessions.end(db.session(), session_id, owner=principal.id, now=clock.now())
 
 
 @blueprint.delete("/sessions")

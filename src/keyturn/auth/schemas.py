@@ -6,15 +6,17 @@ from marshmallow import Schema, fields, post_dump, validate
 
 from keyturn.http.schema import UtcTime
 from keyturn.users.schemas import Email, Password
+from keyturn.users.seeds import DEMO_USERS
 
 MAX_TOKEN = 8192
+EXAMPLE = DEMO_USERS[0]
 
 
 class LoginSchema(Schema):
     """Who wants in."""
 
-    email = Email(required=True)
-    password = Password()
+    email = Email(required=True, metadata={"examples": [EXAMPLE["email"]]})
+    password = Password(metadata={"examples": [EXAMPLE["password"]]})
 
 
 class RefreshTokenSchema(Schema):
@@ -28,11 +30,21 @@ class RefreshTokenSchema(Schema):
 class TokensSchema(Schema):
     """What a login or refresh hands out; `refreshToken` is left out where none is due."""
 
-    access_token = fields.String(data_key="accessToken", required=True)
-    refresh_token = fields.String(data_key="refreshToken")
-    token_type = fields.String(data_key="tokenType", required=True)
-    expires_in = fields.Integer(data_key="expiresIn", required=True)
-    refresh_expires_in = fields.Integer(data_key="refreshExpiresIn")
+    access_token = fields.String(
+        data_key="accessToken", required=True, metadata={"description": "The bearer token."}
+    )
+    refresh_token = fields.String(
+        data_key="refreshToken", metadata={"description": "Works once: keep the newest."}
+    )
+    token_type = fields.String(
+        data_key="tokenType", required=True, validate=validate.OneOf(["Bearer"])
+    )
+    expires_in = fields.Integer(
+        data_key="expiresIn", required=True, metadata={"description": "Of the access token, in s."}
+    )
+    refresh_expires_in = fields.Integer(
+        data_key="refreshExpiresIn", metadata={"description": "Of the refresh token, in s."}
+    )
 
     @post_dump
     def leave_out_what_is_not_there(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -49,10 +61,15 @@ class SessionSchema(Schema):
     created_at = UtcTime(data_key="createdAt", required=True)
     last_used_at = UtcTime(attribute="rotated_at", data_key="lastUsedAt", required=True)
     expires_at = UtcTime(attribute="idle_expires_at", data_key="expiresAt", required=True)
-    current = fields.Boolean(required=True)
+    current = fields.Boolean(
+        required=True, metadata={"description": "Whether it is the login that asks."}
+    )
 
 
 class EndSessionsSchema(Schema):
     """Which sessions to spare."""
 
-    keep = fields.String(validate=validate.OneOf(["current"]))
+    keep = fields.String(
+        validate=validate.OneOf(["current"]),
+        metadata={"description": "`current` spares the login that asks."},
+    )

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from flask import Flask, Response, jsonify
 from marshmallow import Schema
 
-from keyturn.http.contract import promise
+from keyturn.http.contract import Answer, sends
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -23,7 +23,7 @@ def answers(
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             return jsonify(schema.dump(view(*args, **kwargs)))
 
-        return promise(wrapper, answer=schema)
+        return sends(Answer(200, "application/json", schema))(wrapper)
 
     return decorate
 
@@ -36,7 +36,7 @@ def answers_nothing(view: Callable[..., None]) -> Callable[..., tuple[str, int]]
         view(*args, **kwargs)
         return "", 204
 
-    return promise(wrapper, status=204)
+    return sends(Answer(204))(wrapper)
 
 
 def public(view: _View) -> _View:

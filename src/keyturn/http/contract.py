@@ -16,11 +16,22 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Header:
-    """An optional request header that a view reads."""
+    """A header of a request or of an answer. `kind` is its JSON Schema type."""
 
     name: str
     explanation: str
-    pattern: str
+    kind: str = "string"
+    pattern: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One way in which a view answers when nothing is refused; `media_type` "" has no content."""
+
+    status: int = 200
+    media_type: str = ""
+    schema: Schema | None = None
 
 
 @dataclass(frozen=True)
@@ -30,8 +41,7 @@ class Contract:
     body: Schema | None = None
     query: Schema | None = None
     headers: tuple[Header, ...] = ()
-    answer: Schema | None = None
-    status: int = 200
+    answers: tuple[Answer, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
 
@@ -53,5 +63,10 @@ def refuses(*refusals: Refusal) -> Callable[[_View], _View]:
 
 
 def reads(*headers: Header) -> Callable[[_View], _View]:
-    """Say which optional request headers a view reads."""
+    """Say which request headers a view reads."""
     return lambda view: promise(view, headers=contract_of(view).headers + headers)
+
+
+def sends(*answers: Answer) -> Callable[[_View], _View]:
+    """Say how a view answers that makes its responses itself."""
+    return lambda view: promise(view, answers=contract_of(view).answers + answers)

@@ -1,13 +1,15 @@
-"""`/openapi.json`, and `/docs`: the same as an interactive page, with no request to elsewhere."""
+"""The document you read: as JSON, and as an interactive page with no request to elsewhere."""
 
 from functools import cache
 from pathlib import Path
 from typing import cast
 
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, abort, current_app, json, send_from_directory
+from flask import Blueprint, Flask, Response, current_app, json, send_from_directory
 
+from keyturn.errors import UnknownRouteError
 from keyturn.http.answer import public
+from keyturn.http.contract import Answer, sends
 from keyturn.http.openapi import document
 
 blueprint = Blueprint("docs", __name__)
@@ -30,8 +32,9 @@ _POLICY = (
 
 @blueprint.get("/openapi.json")
 @public
+@sends(Answer(media_type="application/json"))
 def openapi() -> Response:
-    """Answer the OpenAPI 3.1 document of all routes."""
+    """Get this document."""
     app = cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined] # noqa: SLF001 - werkzeug's own way to unwrap
     return current_app.response_class(_rendered(app), mimetype="application/json")
 
@@ -44,9 +47,10 @@ def _rendered(app: Flask) -> str:
 
 @blueprint.get("/docs")
 @public
+@sends(Answer(media_type="text/html"))
 def page() -> Response:
-    """Show the document as a page that sends requests."""
-    response = send_from_directory(_PAGES, "docs.html")
+    """Show this document as a page that sends requests."""
+    response = _file(_PAGES, "docs.html")
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
@@ -54,8 +58,14 @@ def page() -> Response:
 
 @blueprint.get("/docs/<asset>")
 @public
+@sends(Answer(media_type="*/*"))
 def asset(asset: str) -> Response:
-    """Serve what the page is made of."""
+    """Get what the page is made of."""
     if asset not in _ASSETS:
-        abort(404)
-    return send_from_directory(_ASSETS[asset], asset, max_age=3600)
+        raise UnknownRouteError
+    return _file(_ASSETS[asset], asset, max_age=3600)
+
+
+def _file(folder: Path, name: str, max_age: int | None = None) -> Response:
+    # Whole or not at all: parts (RFC 9110 section 14) would be more answers to promise.
+    return send_from_directory(folder, name, max_age=max_age, conditional=False)

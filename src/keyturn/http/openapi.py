@@ -1,11 +1,13 @@
 """The OpenAPI 3.1 document, made of what the views' decorators promise.
 
-Its schemas are the ones that validate; its errors are the classes that are raised.
+Its schemas are the ones that validate; its errors are the classes that are raised; its words are
+the docstrings of the blueprints' modules and of the views.
 """
 
 import importlib.metadata
 import inspect
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -16,29 +18,56 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
-from keyturn.errors import KeyturnError, UnavailableError
-from keyturn.http.contract import Contract, Refusal, contract_of
+from keyturn.errors import (
+    BadRequestError,
+    KeyturnError,
+    MethodNotAllowedError,
+    UnavailableError,
+    UnknownRouteError,
+)
+from keyturn.http.contract import Answer, Contract, Header, Refusal, contract_of
 from keyturn.http.schema import ProblemSchema
 
 PROBLEM_JSON = "application/problem+json"
 
+_DESCRIPTION = """\
+Signs users in, hands out short-lived access tokens and long-lived refresh tokens, and turns the \
+key at every refresh.
+
+To try it here: execute **Log in**, copy the `accessToken` of its answer, press **Authorize** and \
+paste it. Every guarded route is then yours.
+
+Every error is one shape, `application/problem+json` (RFC 9457), with a stable `code` to branch \
+on. What no route but the server itself refuses, stands in `components.responses`.
+"""
+
 # What any route may answer, whatever its view does.
 _EVERYWHERE: tuple[Refusal, ...] = (KeyturnError, UnavailableError)
 
-# What a view demands of its caller, by the `access` its guard marks it with.
-_SECURITY: dict[str, list[dict[str, list[str]]]] = {"public": [], "bearer": [{"bearer": []}]}
+# What is refused before there is a route to describe it at.
+_NOWHERE: tuple[Refusal, ...] = (BadRequestError, UnknownRouteError, MethodNotAllowedError)
 
-_CHALLENGE = {
-    "WWW-Authenticate": {
-        "schema": {"type": "string"},
-        "description": "How to authenticate (RFC 6750 section 3).",
+# How a caller shows who they are, by the `access` a guard marks its views with.
+_SECURITY_SCHEMES: dict[str, dict[str, str]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The `accessToken` of a login or a refresh.",
     }
 }
-_RETRY_AFTER = {
-    "Retry-After": {
-        "schema": {"type": "integer", "minimum": 0},
-        "description": "Seconds to wait before the same request is sent again.",
-    }
+
+_VARIABLE = re.compile(r"<(?:(\w+):)?(\w+)>")
+_VARIABLE_TYPES = {"uuid": {"type": "string", "format": "uuid"}}
+
+_WAIT = Header(
+    "Retry-After", "Seconds to wait before the same request is sent again.", kind="integer"
+)
+_HEADERS: dict[int, Header] = {
+    401: Header("WWW-Authenticate", "How to authenticate (RFC 6750 section 3).", required=True),
+    405: Header("Allow", "The methods that this route has.", required=True),
+    429: _WAIT,
+    503: _WAIT,
 }
 
 
@@ -48,38 +77,88 @@ def document(app: Flask) -> dict[str, Any]:
         title="Keyturn",
         version=importlib.metadata.version("keyturn"),
         openapi_version="3.1.0",
-        info={"description": "A JWT authentication microservice."},
+        info={"description": _DESCRIPTION},
         plugins=[MarshmallowPlugin()],
     )
-    spec.components.security_scheme(
-        "bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    )
-    spec.components.schema("Problem", schema=ProblemSchema)
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        spec.path(path=_path(rule), operations=_operations(app, rule))
+    _add_components(spec)
+    for name, blueprint in app.blueprints.items():
+        summary, _ = _words(sys.modules[blueprint.import_name])
+        spec.tag({"name": name, "description": summary})
+    for rule in app.url_map.iter_rules():
+        spec.path(path=_path(rule), operations=dict(_operations(app, rule)))
     return spec.to_dict()
 
 
+def _add_components(spec: APISpec) -> None:
+    for name, scheme in _SECURITY_SCHEMES.items():
+        spec.components.security_scheme(name, scheme)
+    spec.components.schema("Problem", schema=ProblemSchema)
+    for refusal in _NOWHERE:
+        name = refusal.__name__.removesuffix("Error")
+        spec.components.response(name, _refusal(refusal.status, [refusal]))
+
+
+def _words(documented: Any) -> tuple[str, str]:
+    """Return a docstring's first sentence, without its full stop, and the rest."""
+    summary, _, description = (inspect.getdoc(documented) or "").partition("\n")
+    return summary.removesuffix("."), description.strip()
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
 def _path(rule: Rule) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+    return _VARIABLE.sub(lambda variable: f"{{{_camel(variable[2])}}}", rule.rule)
 
 
-def _operations(app: Flask, rule: Rule) -> dict[str, Any]:
+def _operations(app: Flask, rule: Rule) -> Iterable[tuple[str, dict[str, Any]]]:
     view = app.view_functions[rule.endpoint]
+    blueprint, _, name = rule.endpoint.rpartition(".")
     methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-    operations = {}
     for method in methods:
         suffix = f"_by_{method.lower()}" if len(methods) > 1 else ""
-        operations[method.lower()] = {
-            "operationId": rule.endpoint.replace(".", "_") + suffix,
-            "tags": [rule.endpoint.partition(".")[0]],
-            "summary": inspect.getdoc(view) or "",
-            "security": _SECURITY[getattr(view, "access")],  # noqa: B009 - set by its guard
-            **_body(contract_of(view)),
-            "parameters": list(_parameters(rule, contract_of(view))),
-            "responses": _responses(contract_of(view)),
-        }
-    return operations
+        yield (
+            method.lower(),
+            {"operationId": _camel(name + suffix), "tags": [blueprint], **_operation(view, rule)},
+        )
+
+
+def _operation(view: Any, rule: Rule) -> dict[str, Any]:
+    contract = contract_of(view)
+    summary, description = _words(view)
+    parameters = [*_variables(rule), *_read(contract)]
+    return {
+        "summary": summary,
+        **({"description": description} if description else {}),
+        "security": [] if view.access == "public" else [{view.access: []}],
+        **({"parameters": parameters} if parameters else {}),
+        **_body(contract),
+        "responses": _responses(contract, in_path=bool(rule.arguments)),
+    }
+
+
+def _variables(rule: Rule) -> Iterable[dict[str, Any]]:
+    for converter, name in _VARIABLE.findall(rule.rule):
+        schema = _VARIABLE_TYPES.get(converter, {"type": "string"})
+        yield {"in": "path", "name": _camel(name), "required": True, "schema": schema}
+
+
+def _read(contract: Contract) -> Iterable[dict[str, Any]]:
+    if contract.query is not None:
+        yield {"in": "query", "schema": contract.query}
+    for header in contract.headers:
+        yield {"in": "header", "name": header.name, **_header(header)}
+
+
+def _header(header: Header) -> dict[str, Any]:
+    pattern = {"pattern": header.pattern} if header.pattern else {}
+    return {
+        "description": header.explanation,
+        "required": header.required,
+        "schema": {"type": header.kind, **pattern},
+    }
 
 
 def _body(contract: Contract) -> dict[str, Any]:
@@ -89,53 +168,32 @@ def _body(contract: Contract) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _parameters(rule: Rule, contract: Contract) -> Iterable[dict[str, Any]]:
-    for name in sorted(rule.arguments):
-        yield {
-            "in": "path",
-            "name": name,
-            "required": True,
-            "schema": {"type": "string", "format": "uuid"},
-        }
-    if contract.query is not None:
-        yield {"in": "query", "schema": contract.query}
-    for header in contract.headers:
-        yield {
-            "in": "header",
-            "name": header.name,
-            "description": header.explanation,
-            "schema": {"type": "string", "pattern": header.pattern},
-        }
-
-
-def _responses(contract: Contract) -> dict[str, Any]:
-    responses: dict[str, Any] = {}
-    success: dict[str, Any] = {"description": HTTPStatus(contract.status).phrase}
-    if contract.answer is not None:
-        success["content"] = {"application/json": {"schema": contract.answer}}
-    responses[str(contract.status)] = success
+def _responses(contract: Contract, *, in_path: bool) -> dict[str, Any]:
     by_status: dict[int, list[Refusal]] = defaultdict(list)
-    for refusal in (*contract.refusals, *_EVERYWHERE):
+    for refusal in (*contract.refusals, *((UnknownRouteError,) if in_path else ()), *_EVERYWHERE):
         by_status[refusal.status].append(refusal)
-    for status, refusals in sorted(by_status.items()):
-        responses[str(status)] = _refusal(status, refusals)
-    return responses
+    return {
+        **{str(answer.status): _answer(answer) for answer in contract.answers},
+        **{str(status): _refusal(status, by_status[status]) for status in sorted(by_status)},
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": HTTPStatus(answer.status).phrase}
+    if answer.media_type:
+        schema = {} if answer.schema is None else {"schema": answer.schema}
+        response["content"] = {answer.media_type: schema}
+    return response
 
 
 def _refusal(status: int, refusals: list[Refusal]) -> dict[str, Any]:
     codes = {refusal.code: refusal.detail for refusal in refusals}
-    schema = {
-        "allOf": [
-            {"$ref": "#/components/schemas/Problem"},
-            {"properties": {"code": {"enum": sorted(codes)}, "status": {"const": status}}},
-        ]
-    }
+    narrowed = {"code": {"enum": sorted(codes)}, "status": {"const": status}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": narrowed}]}
     response: dict[str, Any] = {
-        "description": "\n".join(f"`{code}`: {detail}" for code, detail in codes.items()),
+        "description": "  \n".join(f"`{code}`: {detail}" for code, detail in codes.items()),
         "content": {PROBLEM_JSON: {"schema": schema}},
     }
-    if status == HTTPStatus.UNAUTHORIZED:
-        response["headers"] = _CHALLENGE
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response["headers"] = _RETRY_AFTER
+    if header := _HEADERS.get(status):
+        response["headers"] = {header.name: _header(header)}
     return response

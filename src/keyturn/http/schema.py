@@ -1,6 +1,6 @@
 """What every schema shares: how it is loaded, and the types of its fields."""
 
-import unicodedata
+import re
 from typing import Any
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields
@@ -29,7 +29,9 @@ class ProblemSchema(Schema):
     status = fields.Integer(required=True)
     detail = fields.String(required=True)
     code = fields.String(required=True, metadata={"description": "The stable word to branch on."})
-    errors = fields.Dict(metadata={"description": "The faults by field."})
+    errors = fields.Dict(
+        values=fields.List(fields.String()), metadata={"description": "The faults by field."}
+    )
 
     class Meta:
         """RFC 9457 section 3.2: more members may come."""
@@ -40,11 +42,16 @@ class ProblemSchema(Schema):
 class Text(fields.String):
     """A string in which nothing is hidden: control characters and NUL are refused."""
 
+    pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"  # Unicode's Cc, in the spelling of JSON Schema
+
     default_error_messages = {"control": "Contains a control character."}  # noqa: RUF012 - marshmallow's own form
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": self.pattern, **(metadata or {})}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
-        if any(unicodedata.category(character) == "Cc" for character in text):
+        if re.fullmatch(self.pattern, text) is None:
             raise self.make_error("control")
         return text
 

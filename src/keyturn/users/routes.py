@@ -1,4 +1,4 @@
-"""The /users routes."""
+"""Who I am, and what I may change of it: the /users routes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from keyturn import clock
 from keyturn.auth import credentials
 from keyturn.auth.guard import Principal, bearer_required
 from keyturn.database import db
-from keyturn.errors import WeakPasswordError, WrongPasswordError
+from keyturn.errors import UnknownUserError, WeakPasswordError, WrongPasswordError
 from keyturn.http.answer import answers, answers_nothing
 from keyturn.http.body import body
 from keyturn.http.contract import refuses
@@ -32,6 +32,7 @@ def me(principal: Principal) -> Principal:
 @bearer_required
 @answers(UserSchema)
 @body(ProfileSchema)
+@refuses(UnknownUserError)
 def rename(principal: Principal, body: dict[str, Any]) -> User:
     """Change the caller's name."""
     return accounts.rename(db.session(), principal.id, body["name"])

@@ -14,9 +14,9 @@ NAME = validate.Length(min=1, max=200)
 class Email(Text):
     """An e-mail address, in its one form."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        metadata = {"format": "email", "maxLength": emails.MAX_LENGTH}
-        super().__init__(metadata=metadata, **kwargs)
+    def __init__(self, *, metadata: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        known = {"format": "email", "maxLength": emails.MAX_LENGTH}
+        super().__init__(metadata=known | (metadata or {}), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -29,13 +29,12 @@ class Email(Text):
 class Password(fields.String):
     """A password as typed: never dumped, bounded so that a long one costs nothing."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        length = validate.Length(min=1, max=MAX_PASSWORD)
+    def __init__(self, *, metadata: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(
             required=True,
             load_only=True,
-            validate=length,
-            metadata={"format": "password"},
+            validate=validate.Length(min=1, max=MAX_PASSWORD),
+            metadata={"format": "password"} | (metadata or {}),
             **kwargs,
         )
 
@@ -45,7 +44,7 @@ class UserSchema(Schema):
 
     id = fields.UUID(required=True)
     name = fields.String(required=True)
-    email = fields.String(required=True)
+    email = fields.String(required=True, metadata={"format": "email"})
     created_at = UtcTime(data_key="createdAt", required=True)
 
 
@@ -67,4 +66,6 @@ class PasswordChangeSchema(Schema):
     """A new password, confirmed by the current one."""
 
     current_password = Password(data_key="currentPassword")
-    new_password = Password(data_key="newPassword")
+    new_password = Password(
+        data_key="newPassword", metadata={"examples": ["correct horse battery staple"]}
+    )
