@@ -1,4 +1,4 @@
-"""Runs the migrations on the app's own engine."""
+"""Runs the migrations on the app's own engine, or on one that a caller hands over."""
 
 from typing import Any, Literal
 
@@ -23,7 +23,8 @@ def run() -> None:
     There a table is altered by copying it, and dropping the old one would delete, by cascade, the
     rows that refer to it. The pragma does nothing inside a transaction, so it comes before.
     """
-    with db.engine.connect() as connection:
+    engine = context.config.attributes.get("engine") or db.engine
+    with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             driver = connection.connection.dbapi_connection
             driver.execute("PRAGMA foreign_keys = OFF")

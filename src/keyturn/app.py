@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from flask import Flask
 from flask_migrate import Migrate
+from flask_migrate.cli import db as migrations_cli
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keyturn import auth, users  # noqa: F401 - models register themselves
@@ -15,6 +16,7 @@ from keyturn.database import db, engine_options, prepare
 from keyturn.errors import ConfigurationError
 from keyturn.http import answer, docs, problems
 from keyturn.ops import health
+from keyturn.ops.cli import copy
 from keyturn.services import EXTENSION, Services
 from keyturn.users import routes as users_routes
 from keyturn.users.cli import cli as users_cli
@@ -50,15 +52,12 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     db.init_app(app)
     migrate.init_app(app, db)
     with app.app_context():
-        prepare(
-            db.engine,
-            busy_timeout=settings.sqlite_busy_timeout,
-            synchronous=settings.sqlite_synchronous,
-        )
+        prepare(db.engine, settings)
     answer.init_app(app)
     problems.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    migrations_cli.add_command(copy)
     app.cli.add_command(users_cli)
     app.cli.add_command(sessions_cli)
     return app

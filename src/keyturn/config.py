@@ -61,7 +61,8 @@ def _number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _database(raw: str) -> URL:
+def database_url(raw: str) -> URL:
+    """Read a SQLAlchemy URL. Raises `ValueError` for a database that cannot be used, saying why."""
     try:
         url = make_url(raw)
         url.get_dialect().import_dbapi()
@@ -101,7 +102,7 @@ class Settings:
         "A new one logs everybody out.",
     )
     database_url: URL = setting(
-        _database,
+        database_url,
         "SQLAlchemy URL. A relative SQLite path is relative to the working directory.",
         "sqlite:///keyturn.db",
     )

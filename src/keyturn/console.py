@@ -14,6 +14,8 @@ import click
 from flask.cli import with_appcontext
 
 from keyturn.errors import (
+    ConfigurationError,
+    CopyRefusedError,
     EmailTakenError,
     KeyturnError,
     UnknownLoginError,
@@ -31,6 +33,7 @@ _EXIT_CODES: tuple[tuple[type[KeyturnError], int], ...] = (
     (UnknownLoginError, NOT_FOUND),
     (EmailTakenError, EXISTS),
     (WeakPasswordError, REFUSED),
+    (CopyRefusedError, REFUSED),
     (ValidationFailedError, USAGE),
 )
 
@@ -58,6 +61,8 @@ def command(function: _Command) -> _Command:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except ConfigurationError as error:
+            raise CommandError(str(error), USAGE) from error
         except KeyturnError as error:
             known = (code for kind, code in _EXIT_CODES if isinstance(error, kind))
             faults = f" {json.dumps(error.errors)}" if error.errors else ""

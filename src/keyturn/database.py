@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
@@ -107,14 +107,32 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def prepare(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
+@contextmanager
+def engine_of(settings: Settings, *, said: str) -> Iterator[Engine]:
+    """Open an engine of one's own, set up as the service's is.
+
+    Raises `ConfigurationError` if it cannot be used, naming where its URL was `said`.
+    """
+    engine = create_engine(settings.database_url, **engine_options(settings))
+    try:
+        prepare(engine, settings, said=said)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def prepare(engine: Engine, settings: Settings, *, said: str = "DATABASE_URL") -> None:
     """Set the engine up and ask it once; raises `ConfigurationError` if it cannot be used."""
     if engine.dialect.name == "sqlite":
-        sqlite.configure(engine, busy_timeout=busy_timeout, synchronous=synchronous)
+        sqlite.configure(
+            engine,
+            busy_timeout=settings.sqlite_busy_timeout,
+            synchronous=settings.sqlite_synchronous,
+        )
     try:
         with engine.connect():
             pass
     except SQLAlchemyError as error:
         reason = str(error.args[0]).partition("\n")[0]
-        raise ConfigurationError(f"DATABASE_URL cannot be used: {reason}") from error
+        raise ConfigurationError(f"{said} cannot be used: {reason}") from error
     engine.dispose()  # no connection crosses a fork

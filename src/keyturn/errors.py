@@ -215,6 +215,10 @@ class EmailTakenError(KeyturnError):
     detail = "The e-mail belongs to another user."
 
 
+class CopyRefusedError(KeyturnError):
+    """A copy of the database that was not begun, or not kept. Only a command makes one."""
+
+
 class UnavailableError(KeyturnError):
     """The database cannot serve this now. Nothing was changed; the request may be sent again."""
 

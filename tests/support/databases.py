@@ -17,6 +17,9 @@ class Databases(Protocol):
     def copy(self) -> str:
         """Return the URL of a new copy of the template."""
 
+    def create(self) -> str:
+        """Return the URL of a new database without tables."""
+
     def drop(self) -> None:
         """Remove all copies made so far."""
 
@@ -32,8 +35,12 @@ class SqliteDatabases:
         self.template_url = f"sqlite:///{self._template}"
 
     def copy(self) -> str:
+        url = self.create()
+        shutil.copy(self._template, self._copies[-1])
+        return url
+
+    def create(self) -> str:
         path = self._folder / f"keyturn-{next(self._numbers)}.db"
-        shutil.copy(self._template, path)
         self._copies.append(path)
         return f"sqlite:///{path}"
 
@@ -56,8 +63,14 @@ class PostgresDatabases:
         self.template_url = self._url(self._prefix)
 
     def copy(self) -> str:
+        return self._create(template=self._prefix)
+
+    def create(self) -> str:
+        return self._create(template="template0")
+
+    def _create(self, template: str) -> str:
         name = f"{self._prefix}_{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {self._prefix}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         self._copies.append(name)
         return self._url(name)
 
