@@ -74,6 +74,7 @@ def test_create_reads_the_password_from_standard_input(run: Run, api: Api) -> No
         (["show", "nonsense"], None, 3, "no such user"),
         (["set-password", "nobody@gmail.com", "--password-stdin"], GOOD, 3, "no such user"),
         (["set-password", BOB["email"], "--password-stdin"], "short", 5, "15 characters"),
+        (["set-password", BOB["email"], "--password-stdin"], "bob@gmail.com2024", 5, "the e-mail"),
         (["disable", "nobody@gmail.com"], None, 3, "no such user"),
         (["delete", "nobody@gmail.com", "--yes"], None, 3, "no such user"),
         (["delete", BOB["email"]], "n\n", 1, "Aborted"),
@@ -210,11 +211,12 @@ class TestInProduction:
         assert result.exit_code == 5
         assert "refused" in result.output
 
+    @pytest.mark.parametrize("weak", ["annPass", "ann@example.com2024"])
     def test_a_file_must_meet_the_password_policy(
-        self, run: Run, app: Flask, tmp_path: Path
+        self, run: Run, app: Flask, tmp_path: Path, weak: str
     ) -> None:
         path = tmp_path / "team.json"
-        path.write_text('[{"name": "Ann", "email": "ann@example.com", "password": "annPass"}]')
+        path.write_text(json.dumps([{"name": "Ann", "email": "ann@example.com", "password": weak}]))
         assert run("users", "seed", str(path)).exit_code == 5
         assert len(rows(app, User)) == 3
 

@@ -17,8 +17,9 @@ class KeyturnError(Exception):
     """A request that cannot be served.
 
     `code` is the stable word clients may branch on, `status` the HTTP status, `detail` a sentence
-    for people. `errors` tells the faults by field where the body does not fit its schema, and
-    `retry_after` (seconds) when it is worth trying again.
+    for people. `errors` tells the faults by field where the body does not fit its schema,
+    `retry_after` (seconds) when it is worth trying again, and `reason`, a stable word too, which
+    rule of several it was.
     """
 
     status: ClassVar[int] = 500
@@ -31,10 +32,12 @@ class KeyturnError(Exception):
         *,
         errors: Mapping[str, object] | None = None,
         retry_after: int | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(detail or self.detail)
         self.errors = errors
         self.retry_after = retry_after
+        self.reason = reason
 
 
 # --- the request itself ---------------------------------------------------------------------------
@@ -121,7 +124,7 @@ class ValidationFailedError(KeyturnError):
 
 
 class WeakPasswordError(KeyturnError):
-    """A new password that the password policy does not take; the detail says why."""
+    """A new password that the password policy does not take; detail and `reason` say why."""
 
     status = 422
     code = "weak_password"

@@ -1,11 +1,9 @@
-"""Passwords: argon2id at OWASP's parameters, older hashes read and replaced, weak ones refused."""
+"""Passwords: argon2id at OWASP's parameters, older hashes read and replaced."""
 
 import unicodedata
 from dataclasses import dataclass
 
 from passlib.context import CryptContext
-
-from keyturn.errors import WeakPasswordError
 
 MAX_LENGTH = 1024
 
@@ -29,21 +27,6 @@ class Verdict:
     new_hash: str | None = None
 
 
-@dataclass(frozen=True)
-class PasswordPolicy:
-    """What a new password must be (NIST SP 800-63B-4 section 3.1.1.2): long, and nothing else."""
-
-    min_length: int
-
-    def check(self, password: str) -> None:
-        """Raise `WeakPasswordError`, saying why, for a password that may not be set."""
-        length = len(_normalised(password))
-        if length < self.min_length:
-            raise WeakPasswordError(f"The password needs at least {self.min_length} characters.")
-        if length > MAX_LENGTH:
-            raise WeakPasswordError(f"The password may have at most {MAX_LENGTH} characters.")
-
-
 class Passwords:
     """Hashes and verifies. Every call costs about one argon2 hash, whatever it is asked."""
 
@@ -52,11 +35,11 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """Return a new argon2id hash."""
-        return str(self._context.hash(_normalised(password)))
+        return str(self._context.hash(normalised(password)))
 
     def verify(self, password: str, stored: str | None) -> Verdict:
         """Compare a password with a stored hash; None, for no such user, costs one hash as well."""
-        secret = _normalised(password)
+        secret = normalised(password)
         if stored is None or self._context.identify(stored) is None:
             self._context.dummy_verify()
             return Verdict(right=False)
@@ -68,6 +51,6 @@ class Passwords:
         return Verdict(right=bool(right), new_hash=new_hash)
 
 
-def _normalised(password: str) -> str:
-    # NIST SP 800-63B-4 section 3.1.1.2: one form for what looks the same.
+def normalised(password: str) -> str:
+    """Return the one form of what looks the same: NFKC (NIST SP 800-63B-4 section 3.1.1.2)."""
     return unicodedata.normalize("NFKC", password)

@@ -7,8 +7,10 @@ from typing import cast
 from flask import current_app
 
 from keyturn.auth.tokens import Lifetimes, TokenIssuer
+from keyturn.blocklist import common_passwords
 from keyturn.config import Settings
-from keyturn.passwords import PasswordPolicy, Passwords
+from keyturn.passwords import Passwords
+from keyturn.policy import PasswordPolicy
 from keyturn.tokens.access import AccessTokens
 from keyturn.tokens.refresh import RefreshTokens
 from keyturn.tokens.signing import HmacSigner
@@ -41,7 +43,11 @@ class Services:
         return cls(
             settings=settings,
             passwords=Passwords(),
-            policy=PasswordPolicy(settings.password_min_length),
+            policy=PasswordPolicy(
+                settings.password_min_length,
+                common=common_passwords(),
+                service=("Keyturn", settings.issuer, settings.audience),
+            ),
             issuer=TokenIssuer(access, refresh),
             lifetimes=Lifetimes(
                 idle=timedelta(seconds=settings.refresh_idle_ttl),

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from keyturn.auth import sessions
 from keyturn.database import transaction
 from keyturn.errors import UnknownUserError, WrongPasswordError
-from keyturn.passwords import PasswordPolicy, Passwords
+from keyturn.passwords import Passwords
+from keyturn.policy import PasswordPolicy
 from keyturn.users.models import User
 
 PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a `revoked_reason`
@@ -23,16 +24,18 @@ def change_password(
     login_id: UUID,
     current: str,
     new: str,
+    personal: tuple[str, ...],
     passwords: Passwords,
     policy: PasswordPolicy,
     now: datetime,
 ) -> None:
     """Replace a password by one its owner chose; every login but the one that asks ends.
 
+    `personal` is what the new one must not be: the user's e-mail and name.
     Raises `WeakPasswordError` for a new password that the policy does not take, and
     `WrongPasswordError` if `current` is not the password.
     """
-    policy.check(new)
+    policy.check(new, *personal)
     stored = session.scalar(select(User.password_hash).where(User.id == user_id))
     session.commit()
     if not passwords.verify(current, stored).right:

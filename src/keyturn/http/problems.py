@@ -42,6 +42,8 @@ def problem(
     detail: str,
     errors: object = None,
     headers: dict[str, str] | None = None,
+    *,
+    reason: str | None = None,
 ) -> Response:
     """Return an `application/problem+json` answer (RFC 9457 section 3.1)."""
     document: dict[str, Any] = {
@@ -53,6 +55,8 @@ def problem(
     }
     if errors:
         document["errors"] = errors
+    if reason:
+        document["reason"] = reason
     response = current_app.response_class(
         json.dumps(document), status=status, mimetype="application/problem+json"
     )
@@ -76,7 +80,7 @@ def _refused(error: KeyturnError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="keyturn"'
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return problem(error.status, error.code, str(error), error.errors, headers)
+    return problem(error.status, error.code, str(error), error.errors, headers, reason=error.reason)
 
 
 def _unauthorised(error: BearerError) -> Response:

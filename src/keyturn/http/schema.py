@@ -32,6 +32,7 @@ class ProblemSchema(Schema):
     errors = fields.Dict(
         values=fields.List(fields.String()), metadata={"description": "The faults by field."}
     )
+    reason = fields.String(metadata={"description": "The stable word for which of several rules."})
 
     class Meta:
         """RFC 9457 section 3.2: more members may come."""

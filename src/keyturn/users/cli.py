@@ -46,7 +46,7 @@ def create(email: str, name: str, *, password_stdin: bool, as_json: bool) -> Non
     pass show ann | flask users create ann@example.com --name Ann --password-stdin
     """
     fields = load(NewUserSchema(), {"email": email, "name": name}, partial=("password",))
-    password_hash = _new_password_hash(from_stdin=password_stdin)
+    password_hash = _new_password_hash(fields["email"], fields["name"], from_stdin=password_stdin)
     user = accounts.create(db.session(), **fields, password_hash=password_hash, now=clock.now())
     show([_described(user)], as_json=as_json)
 
@@ -77,7 +77,7 @@ def show_user(user: str, *, as_json: bool) -> None:
 def set_password(user: str, *, password_stdin: bool) -> None:
     """Set a user's password. All logins of the user end."""
     found = _find(user)
-    password_hash = _new_password_hash(from_stdin=password_stdin)
+    password_hash = _new_password_hash(found.email, found.name, from_stdin=password_stdin)
     ended = credentials.set_password(
         db.session(), found.id, password_hash=password_hash, now=clock.now()
     )
@@ -136,7 +136,7 @@ def seed(file: Path | None) -> None:
     users = _demo_users() if file is None else _users_of(file)
     if file is not None and known.settings.is_production:
         for user in users:
-            known.policy.check(user["password"])
+            known.policy.check(user["password"], user["email"], user["name"])
     work = seeds.seed(db.session(), users, passwords=known.passwords, now=clock.now())
     with click.progressbar(work, length=len(users), label="Seeding users") as progress:
         created = sum(one.created for one in progress)
@@ -160,10 +160,10 @@ def _find(user: str) -> User:
     return accounts.find(db.session(), user)
 
 
-def _new_password_hash(*, from_stdin: bool) -> str:
+def _new_password_hash(*personal: str, from_stdin: bool) -> str:
     known = services()
     password = ask_password(from_stdin=from_stdin)
-    known.policy.check(password)
+    known.policy.check(password, *personal)
     return known.passwords.hash(password)
 
 

@@ -52,6 +52,7 @@ def change_password(principal: Principal, body: dict[str, Any]) -> None:
         login_id=principal.login_id,
         current=body["current_password"],
         new=body["new_password"],
+        personal=(principal.email, principal.name),
         passwords=known.passwords,
         policy=known.policy,
         now=clock.now(),
