@@ -1,15 +1,15 @@
 """Reads a request's body: strict JSON, bounded, checked against a schema."""
 
-import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Request, request
 from gunicorn.http.errors import ParseException
 from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected
 
+from keyturn.bearer import ijson
 from keyturn.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
@@ -50,7 +50,10 @@ def query(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable
 
 
 def _read_json() -> Any:
-    return parse(read(request))
+    try:
+        return ijson.parse(read(request))
+    except ValueError as error:
+        raise InvalidJSONError from error
 
 
 def _read_query() -> Any:
@@ -92,30 +95,3 @@ def read(incoming: Request) -> bytes:
     if len(data) < told:  # gunicorn's stream just ends
         raise IncompleteBodyError
     return data
-
-
-def parse(data: bytes) -> Any:
-    """Parse I-JSON (RFC 7493): UTF-8, no duplicate names, no lone surrogates, numbers of JSON.
-
-    Raises `InvalidJSONError`.
-    """
-    try:
-        document = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
-        )
-        if b"\\u" in data:  # the only way to a lone surrogate, section 2.1
-            json.dumps(document, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError) as error:
-        raise InvalidJSONError from error
-    return document
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):  # section 2.3
-        raise ValueError("duplicate names")
-    return members
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
