@@ -1,1 +1,7 @@
 """The guard: checks bearer tokens. It imports nothing else of Keyturn, so others can use it."""
+
+from keyturn.bearer.errors import BearerError
+from keyturn.bearer.jwk import UnfitKeyError
+from keyturn.bearer.keys import KeySet, StaticKeys
+
+__all__ = ["BearerError", "KeySet", "StaticKeys", "UnfitKeyError"]

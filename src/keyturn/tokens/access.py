@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from keyturn.bearer.claims import ACCESS_TOKEN_TYPE, access_rules
 from keyturn.bearer.errors import InvalidTokenError
-from keyturn.bearer.verifier import TokenRules, Verifier
+from keyturn.bearer.verifier import Verifier
 from keyturn.tokens.signing import Signer
-
-# RFC 9068 section 2.2 asks for client_id as well, which has no counterpart here.
-CLAIMS = ("iss", "aud", "sub", "sid", "jti", "iat", "exp")
 
 
 @dataclass(frozen=True)
@@ -25,8 +23,6 @@ class AccessClaims:
 class AccessTokens:
     """Issues and verifies access tokens. `lifetime` and `leeway` are seconds."""
 
-    TYPE = "at+jwt"
-
     def __init__(
         self, signer: Signer, *, issuer: str, audience: str, lifetime: int, leeway: int
     ) -> None:
@@ -34,9 +30,7 @@ class AccessTokens:
         self._issuer = issuer
         self._audience = audience
         self._lifetime = lifetime
-        self._verifier = Verifier(
-            signer.keys, TokenRules(self.TYPE, issuer, audience, CLAIMS, leeway)
-        )
+        self._verifier = Verifier(signer.keys, access_rules(issuer, audience, leeway))
 
     def issue(
         self, user_id: UUID, login_id: UUID, *, now: datetime, ends_at: datetime
@@ -53,7 +47,7 @@ class AccessTokens:
             "iat": issued_at,
             "exp": expires_at,
         }
-        return self._signer.sign(claims, typ=self.TYPE), expires_at - issued_at
+        return self._signer.sign(claims, typ=ACCESS_TOKEN_TYPE), expires_at - issued_at
 
     def verify(self, token: str) -> AccessClaims:
         """Return what a token that holds tells; raises a `BearerError` for any other."""

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from keyturn.bearer.claims import TokenRules
 from keyturn.bearer.errors import BearerError, ExpiredTokenError
-from keyturn.bearer.verifier import TokenRules, Verifier
+from keyturn.bearer.verifier import Verifier
 from keyturn.errors import ExpiredRefreshTokenError, InvalidRefreshTokenError
 from keyturn.tokens.signing import HmacSigner
 

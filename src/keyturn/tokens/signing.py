@@ -34,8 +34,9 @@ class HmacSigner:
         # A keyed digest, so that `kid` names the secret without helping to guess it.
         self._kid = hmac.new(secret, b"keyturn kid", hashlib.sha256).hexdigest()[:16]
         encoded = jwt.utils.base64url_encode(secret).decode("ascii")
-        self._key = jwt.PyJWK({"kty": "oct", "k": encoded}, self.ALGORITHM)
-        self.keys: KeySet = StaticKeys({self._kid: self._key})
+        key = {"kty": "oct", "k": encoded, "kid": self._kid, "alg": self.ALGORITHM}
+        self._key = jwt.PyJWK(key)
+        self.keys: KeySet = StaticKeys({"keys": [key]}, algorithms=[self.ALGORITHM])
 
     def sign(self, claims: Mapping[str, Any], *, typ: str) -> str:
         """Return the claims as a signed JWT whose header carries `typ` and the key's `kid`."""
