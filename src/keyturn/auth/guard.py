@@ -22,7 +22,6 @@ from keyturn.bearer.errors import (
     MissingTokenError,
     RevokedTokenError,
 )
-from keyturn.bearer.header import bearer_token
 from keyturn.database import UtcDateTime, look_up
 from keyturn.http.contract import promise
 from keyturn.services import services
@@ -61,8 +60,8 @@ def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        claims = services().issuer.access.verify(bearer_token(request.headers.get("Authorization")))
-        principal = live_principal(claims, clock.now())
+        claims = services().issuer.access.guard.check(request.headers.get("Authorization"))
+        principal = live_principal(AccessClaims.of(claims), clock.now())
         return view(*args, principal=principal, **kwargs)
 
     guarded.access = "bearer"  # type: ignore[attr-defined]

@@ -1,7 +1,8 @@
 """The guard: checks bearer tokens. It imports nothing else of Keyturn, so others can use it."""
 
+from keyturn.bearer.decorator import Bearer, current_claims
 from keyturn.bearer.errors import BearerError
 from keyturn.bearer.jwk import UnfitKeyError
 from keyturn.bearer.keys import KeySet, StaticKeys
 
-__all__ = ["BearerError", "KeySet", "StaticKeys", "UnfitKeyError"]
+__all__ = ["Bearer", "BearerError", "KeySet", "StaticKeys", "UnfitKeyError", "current_claims"]

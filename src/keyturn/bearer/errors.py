@@ -1,6 +1,19 @@
-"""Why a bearer token is refused, each with its code and its challenge (RFC 6750 section 3)."""
+"""Why a guarded request is refused: each with its code and its challenge (RFC 6750 section 3)."""
 
-from typing import ClassVar
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+
+def problem_document(status: int, code: str, detail: str) -> dict[str, Any]:
+    """Return the members of a problem (RFC 9457 section 3.1), with the stable `code` added."""
+    return {
+        "type": f"urn:keyturn:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
 
 
 class BearerError(Exception):
@@ -15,11 +28,14 @@ class BearerError(Exception):
     detail: ClassVar[str] = "Invalid JWT"
     error: ClassVar[str | None] = "invalid_token"
 
-    def challenge(self) -> str:
-        """Return the value of `WWW-Authenticate` for this refusal (RFC 6750 section 3)."""
-        if self.error is None:
-            return 'Bearer realm="keyturn"'
-        return f'Bearer realm="keyturn", error="{self.error}", error_description="{self.detail}"'
+    def headers(self) -> dict[str, str]:
+        """Return the headers of the answer: the challenge of RFC 6750 section 3."""
+        challenge = {"realm": "keyturn", **self._attributes()}
+        listed = ", ".join(f'{name}="{value}"' for name, value in challenge.items())
+        return {"WWW-Authenticate": f"Bearer {listed}"}
+
+    def _attributes(self) -> dict[str, str]:
+        return {"error": self.error, "error_description": self.detail} if self.error else {}
 
 
 class MissingTokenError(BearerError):
@@ -45,3 +61,19 @@ class RevokedTokenError(BearerError):
     """The token is good, but its login was ended or its user disabled: time to log in."""
 
     code = "token_revoked"
+
+
+class InsufficientScopeError(BearerError):
+    """The token is good, but its `scope` lacks one of the `scopes` that are needed here."""
+
+    status = 403
+    code = "insufficient_scope"
+    detail = "The token lacks a scope that is needed here."
+    error = "insufficient_scope"
+
+    def __init__(self, scopes: Collection[str]) -> None:
+        super().__init__(self.detail)
+        self.scopes = scopes
+
+    def _attributes(self) -> dict[str, str]:
+        return {**super()._attributes(), "scope": " ".join(sorted(self.scopes))}

@@ -1,14 +1,13 @@
 """One shape for every error: RFC 9457 problem details, with a stable `code`."""
 
 from http import HTTPStatus
-from typing import Any
 
 from flask import Flask, Response, current_app, json
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from keyturn.bearer.errors import BearerError
+from keyturn.bearer.errors import BearerError, problem_document
 from keyturn.errors import (
     BadRequestError,
     BodyTooLargeError,
@@ -46,13 +45,7 @@ def problem(
     reason: str | None = None,
 ) -> Response:
     """Return an `application/problem+json` answer (RFC 9457 section 3.1)."""
-    document: dict[str, Any] = {
-        "type": f"urn:keyturn:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
+    document = problem_document(status, code, detail)
     if errors:
         document["errors"] = errors
     if reason:
@@ -84,8 +77,7 @@ def _refused(error: KeyturnError) -> Response:
 
 
 def _unauthorised(error: BearerError) -> Response:
-    headers = {"WWW-Authenticate": error.challenge()}
-    return problem(error.status, error.code, error.detail, headers=headers)
+    return problem(error.status, error.code, error.detail, headers=error.headers())
 
 
 def _http(error: HTTPException) -> Response:

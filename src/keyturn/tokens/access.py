@@ -1,14 +1,15 @@
 """Access tokens: short-lived JWTs of RFC 9068 that other services may check by themselves."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
-from keyturn.bearer.claims import ACCESS_TOKEN_TYPE, access_rules
+from keyturn.bearer.claims import ACCESS_TOKEN_TYPE
 from keyturn.bearer.errors import InvalidTokenError
-from keyturn.bearer.verifier import Verifier
+from keyturn.bearer.guard import Guard
 from keyturn.tokens.signing import Signer
 
 
@@ -19,9 +20,20 @@ class AccessClaims:
     user_id: UUID
     login_id: UUID
 
+    @classmethod
+    def of(cls, claims: Mapping[str, Any]) -> Self:
+        """Read them of verified claims; raises `InvalidTokenError` where they are not Keyturn's."""
+        try:
+            return cls(UUID(claims["sub"]), UUID(claims["sid"]))
+        except ValueError as error:
+            raise InvalidTokenError from error
+
 
 class AccessTokens:
-    """Issues and verifies access tokens. `lifetime` and `leeway` are seconds."""
+    """Issues access tokens, and checks them with the guard that any service can use.
+
+    `lifetime` and `leeway` are seconds.
+    """
 
     def __init__(
         self, signer: Signer, *, issuer: str, audience: str, lifetime: int, leeway: int
@@ -30,7 +42,7 @@ class AccessTokens:
         self._issuer = issuer
         self._audience = audience
         self._lifetime = lifetime
-        self._verifier = Verifier(signer.keys, access_rules(issuer, audience, leeway))
+        self.guard = Guard(issuer=issuer, audience=audience, keys=signer.keys, leeway=leeway)
 
     def issue(
         self, user_id: UUID, login_id: UUID, *, now: datetime, ends_at: datetime
@@ -51,8 +63,4 @@ class AccessTokens:
 
     def verify(self, token: str) -> AccessClaims:
         """Return what a token that holds tells; raises a `BearerError` for any other."""
-        claims = self._verifier.verify(token)
-        try:
-            return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]))
-        except (AttributeError, TypeError, ValueError) as error:
-            raise InvalidTokenError from error
+        return AccessClaims.of(self.guard.verify(token))
