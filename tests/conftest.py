@@ -18,6 +18,7 @@ from tests.support import postgres
 from tests.support.api import Api
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.server import ROOT, Server
+from tests.support.services import make_service_token
 
 SECRETS = {
     "ACCESS_SECRET": "kT7vQx2LrN9sYbE4wZjH6mUcFpGaDtRo",
@@ -98,6 +99,13 @@ def _only_sqlite(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
+def _only_postgresql(request: pytest.FixtureRequest) -> None:
+    """For what only PostgreSQL has, or can be brought to do."""
+    if request.config.getoption("database") != "postgresql":
+        pytest.skip("about PostgreSQL")
+
+
+@pytest.fixture
 def app(settings: dict[str, str]) -> Iterator[Flask]:
     app = create_app(settings)
     yield app
@@ -112,6 +120,12 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def api(client: FlaskClient) -> Api:
     return Api(client)
+
+
+@pytest.fixture
+def service_token(app: Flask) -> str:
+    """The token of a service named orders."""
+    return make_service_token(app)
 
 
 @pytest.fixture

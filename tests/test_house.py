@@ -23,6 +23,7 @@ PUBLIC = {
     "/openapi.json",
     "/readyz",
 }
+FOR_SERVICES = {"/auth/introspect", "/auth/revocations"}
 
 
 def test_every_route_is_guarded_or_marked_public(app: Flask) -> None:
@@ -31,7 +32,9 @@ def test_every_route_is_guarded_or_marked_public(app: Flask) -> None:
         for rule in app.url_map.iter_rules()
     }
     assert {path for path, kind in access.items() if kind == "public"} == PUBLIC
-    assert {kind for path, kind in access.items() if path not in PUBLIC} == {"bearer"}
+    guarded = {path: kind for path, kind in access.items() if path not in PUBLIC}
+    assert {path for path, kind in guarded.items() if kind == "service"} == FOR_SERVICES
+    assert set(guarded.values()) == {"bearer", "service"}
 
 
 def test_every_guarded_route_refuses_a_caller_without_a_token(app: Flask) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from flask import Flask
@@ -38,19 +39,26 @@ class Runner:
 
     def send(self, request: dict[str, Any]) -> Answer:
         headers = {one["key"]: self.filled(one["value"]) for one in request["header"]}
-        if "auth" not in request:
-            headers["Authorization"] = self.filled("Bearer {{accessToken}}")
+        auth = request.get("auth", COLLECTION["auth"])
+        if auth["type"] == "bearer":
+            headers["Authorization"] = self.filled(f"Bearer {auth['bearer'][0]['value']}")
         path = self.filled(request["url"]["raw"].removeprefix("{{baseUrl}}"))
-        body = self.filled(request["body"]["raw"]) if "body" in request else None
+        body = self.body(**request["body"]) if "body" in request else None
         return self.server.request(request["method"], path, body, headers)
+
+    def body(self, mode: str, raw: str = "", urlencoded: Any = (), **_: Any) -> str:
+        if mode == "raw":
+            return self.filled(raw)
+        return urlencode({one["key"]: self.filled(one["value"]) for one in urlencoded})
 
     def filled(self, text: str) -> str:
         text = text.replace("{{$guid}}", str(uuid4()))
         return re.sub(r"{{(\w+)}}", lambda match: self.variables[match[1]], text)
 
 
-def test_the_collection_runs_through(serve: Callable[..., Server]) -> None:
+def test_the_collection_runs_through(serve: Callable[..., Server], service_token: str) -> None:
     runner = Runner(serve())
+    runner.variables["serviceToken"] = service_token
     for item in COLLECTION["item"]:
         runner.run(item)
 

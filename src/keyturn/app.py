@@ -13,6 +13,8 @@ from keyturn.auth import routes as auth_routes
 from keyturn.auth.cli import cli as sessions_cli
 from keyturn.config import Settings
 from keyturn.database import db, engine_options, prepare
+from keyturn.downstream import routes as downstream_routes
+from keyturn.downstream.cli import cli as services_cli
 from keyturn.errors import ConfigurationError
 from keyturn.http import answer, docs, problems
 from keyturn.ops import health
@@ -26,6 +28,7 @@ migrate = Migrate()
 BLUEPRINTS = (
     auth_routes.blueprint,
     users_routes.blueprint,
+    downstream_routes.blueprint,
     health.blueprint,
     docs.blueprint,
 )
@@ -60,4 +63,5 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     migrations_cli.add_command(copy)
     app.cli.add_command(users_cli)
     app.cli.add_command(sessions_cli)
+    app.cli.add_command(services_cli)
     return app

@@ -1,7 +1,7 @@
 """What all commands share: how they print, what they ask, and the exit codes they end with.
 
-Exit codes: 0 done; 1 something broke; 2 the command line is wrong; 3 no such user or session;
-4 it is there already; 5 refused by a rule.
+Exit codes: 0 done; 1 something broke; 2 the command line is wrong; 3 no such user,
+session or service; 4 it is there already; 5 refused by a rule.
 """
 
 import json
@@ -18,7 +18,9 @@ from keyturn.errors import (
     CopyRefusedError,
     EmailTakenError,
     KeyturnError,
+    ServiceExistsError,
     UnknownLoginError,
+    UnknownServiceError,
     UnknownUserError,
     ValidationFailedError,
     WeakPasswordError,
@@ -31,7 +33,9 @@ BROKEN, USAGE, NOT_FOUND, EXISTS, REFUSED = 1, 2, 3, 4, 5
 _EXIT_CODES: tuple[tuple[type[KeyturnError], int], ...] = (
     (UnknownUserError, NOT_FOUND),
     (UnknownLoginError, NOT_FOUND),
+    (UnknownServiceError, NOT_FOUND),
     (EmailTakenError, EXISTS),
+    (ServiceExistsError, EXISTS),
     (WeakPasswordError, REFUSED),
     (CopyRefusedError, REFUSED),
     (ValidationFailedError, USAGE),

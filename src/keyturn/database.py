@@ -1,12 +1,26 @@
 """The database: base of the models, one type for times, and the write transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select, create_engine
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    Row,
+    Select,
+    create_engine,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
@@ -82,17 +96,38 @@ def _turn_to_write(session: Session) -> AbstractContextManager[None]:
     return sqlite.turn_to_write(engine) if engine.dialect.name == "sqlite" else nullcontext()
 
 
+def commit_in_turn(session: Session, what: str) -> None:
+    """Let the transactions that write `what` pass one by one, each when the one before is over.
+
+    So what they write from here on is in the order of their commits. A transaction has locked its
+    rows before it takes its turn, or two could wait for each other. On SQLite it is alone anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        turn = literal(crc32(what.encode()), BigInteger)
+        session.execute(select(func.pg_advisory_xact_lock(turn)))
+
+
 def look_up(
     statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
 ) -> Row[*tuple[Any, ...]] | None:
-    """Return the one row that a single SELECT finds, or None.
+    """Return the one row that a single SELECT finds, or None."""
+    with _reading() as connection:
+        return connection.execute(statement, parameters).one_or_none()
 
-    For what every request asks: a connection without session or transaction, as one statement
-    needs neither.
-    """
+
+def look_up_all(
+    statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return the rows that a single SELECT finds."""
+    with _reading() as connection:
+        return connection.execute(statement, parameters).all()
+
+
+@contextmanager
+def _reading() -> Iterator[Connection]:
+    # For what every request asks: without session or transaction, as one statement needs neither.
     with db.engine.connect() as connection:
-        reading = connection.execution_options(**sqlite.READING)
-        return reading.execute(statement, parameters).one_or_none()
+        yield connection.execution_options(**sqlite.READING)
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:

@@ -75,6 +75,14 @@ class InvalidJSONError(KeyturnError):
     detail = "The body is not valid JSON."
 
 
+class InvalidFormError(KeyturnError):
+    """The body is not one form of distinct fields (RFC 6749 appendix B)."""
+
+    status = 400
+    code = "invalid_form"
+    detail = "The body is not a valid form."
+
+
 class InvalidHeaderError(KeyturnError):
     """A request header has a value that its definition does not allow."""
 
@@ -108,11 +116,11 @@ class BodyTooLargeError(KeyturnError):
 
 
 class UnsupportedMediaTypeError(KeyturnError):
-    """The body does not say that it is JSON in UTF-8."""
+    """The body does not say that it is what the route takes, in UTF-8."""
 
     status = 415
     code = "unsupported_media_type"
-    detail = "Send the body as application/json in UTF-8."
+    detail = "Send the body as the media type that this route takes, in UTF-8."
 
 
 class ValidationFailedError(KeyturnError):
@@ -138,6 +146,7 @@ class UnauthenticatedError(KeyturnError):
     """The caller has not shown who they are. Answered with a challenge (RFC 9110, 15.5.2)."""
 
     status = 401
+    challenge: ClassVar[str] = 'Bearer realm="keyturn"'
 
 
 class InvalidCredentialsError(UnauthenticatedError):
@@ -175,6 +184,14 @@ class ReusedRefreshTokenError(UnauthenticatedError):
     detail = "The refresh token was used before. Its login has been ended."
 
 
+class InvalidServiceTokenError(UnauthenticatedError):
+    """Not the token of a service, or (any more) of the one that is named with it."""
+
+    code = "service_token_invalid"
+    detail = "The service token is not valid."
+    challenge = 'Bearer realm="keyturn", error="invalid_token", Basic realm="keyturn"'
+
+
 class TooManyReplaysError(KeyturnError):
     """A refresh was repeated more often than any honest client repeats it."""
 
@@ -208,6 +225,18 @@ class UnknownLoginError(KeyturnError):
     status = 404
     code = "session_not_found"
     detail = "There is no such session."
+
+
+class UnknownServiceError(KeyturnError):
+    """No service of this name may ask. Operators name services; no route does."""
+
+    detail = "There is no such service."
+
+
+class ServiceExistsError(KeyturnError):
+    """A service of this name has a token already. Operators name services; no route does."""
+
+    detail = "There is a service of this name already."
 
 
 class EmailTakenError(KeyturnError):

@@ -17,6 +17,9 @@ class Databases(Protocol):
     def copy(self) -> str:
         """Return the URL of a new copy of the template."""
 
+    def lasting_copy(self) -> str:
+        """Return a copy that `drop` leaves alone, for what is shared by several tests."""
+
     def create(self) -> str:
         """Return the URL of a new database without tables."""
 
@@ -37,6 +40,11 @@ class SqliteDatabases:
     def copy(self) -> str:
         url = self.create()
         shutil.copy(self._template, self._copies[-1])
+        return url
+
+    def lasting_copy(self) -> str:
+        url = self.copy()
+        self._copies.pop()
         return url
 
     def create(self) -> str:
@@ -64,6 +72,11 @@ class PostgresDatabases:
 
     def copy(self) -> str:
         return self._create(template=self._prefix)
+
+    def lasting_copy(self) -> str:
+        url = self.copy()
+        self._copies.pop()
+        return url
 
     def create(self) -> str:
         return self._create(template="template0")

@@ -35,7 +35,7 @@ class Server:
 
     def __init__(self, settings: dict[str, str], app: str = "wsgi:app") -> None:
         self._app = app
-        self.port = int(settings.get("PORT") or _free_port())
+        self.port = int(settings.get("PORT") or free_port())
         self._environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
             **settings,
@@ -133,7 +133,7 @@ class Server:
         return dict(answer.json)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import delete as delete_from
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from keyturn.users.models import User
 
 PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a `revoked_reason`
 USER_DISABLED = "user_disabled"
+USER_DELETED = "user_deleted"
 
 
 def change_password(
@@ -66,6 +68,19 @@ def enable(session: Session, user_id: UUID) -> None:
     """Let a user log in again. Logins that ended stay ended. Raises `UnknownUserError`."""
     with transaction(session):
         _update(session, user_id, disabled_at=None)
+
+
+def delete(session: Session, user_id: UUID, *, now: datetime) -> int:
+    """Delete a user and, by cascade, the logins, which end; return how many did.
+
+    Raises `UnknownUserError`. What stays is the bare id of each ended login, for the services that
+    must refuse its access tokens. Disabled first, the user cannot log in meanwhile.
+    """
+    with transaction(session):
+        _update(session, user_id, disabled_at=now)
+        ended = sessions.end_logins_of(session, user_id, reason=USER_DELETED, now=now)
+        session.execute(delete_from(User).where(User.id == user_id))
+    return ended
 
 
 def _update(session: Session, user_id: UUID, **values: object) -> None:

@@ -1,6 +1,6 @@
-"""The guard of Keyturn's own routes: a bearer token that holds, of a login that lives.
+"""The guards of Keyturn's own routes: a token that holds, and mostly of a login that lives.
 
-One query checks the login and loads its user, so logout takes effect here at once, and not only
+One query checks the login and loads its user, so logout takes effect there at once, and not only
 when the access token expires.
 """
 
@@ -52,6 +52,21 @@ _LIVE_PRINCIPAL = (
 )
 
 
+def token_required(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard a view by the token alone, which it gets as its keyword argument `claims`; no query.
+
+    Raises a `BearerError` where there is no token or it does not hold.
+    """
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        claims = services().issuer.access.guard.check(request.headers.get("Authorization"))
+        return view(*args, claims=AccessClaims.of(claims), **kwargs)
+
+    guarded.access = "bearer"  # type: ignore[attr-defined]
+    return promise(guarded, MissingTokenError, InvalidTokenError, ExpiredTokenError)
+
+
 def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
     """Guard a view, which gets the caller as its keyword argument `principal`.
 
@@ -59,15 +74,10 @@ def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        claims = services().issuer.access.guard.check(request.headers.get("Authorization"))
-        principal = live_principal(AccessClaims.of(claims), clock.now())
-        return view(*args, principal=principal, **kwargs)
+    def guarded(*args: Any, claims: AccessClaims, **kwargs: Any) -> Any:
+        return view(*args, principal=live_principal(claims, clock.now()), **kwargs)
 
-    guarded.access = "bearer"  # type: ignore[attr-defined]
-    return promise(
-        guarded, MissingTokenError, InvalidTokenError, ExpiredTokenError, RevokedTokenError
-    )
+    return token_required(promise(guarded, RevokedTokenError))
 
 
 def live_principal(claims: AccessClaims, now: datetime) -> Principal:

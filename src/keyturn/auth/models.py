@@ -1,10 +1,10 @@
-"""The refresh_tokens table: one row is one login, updated in place at every refresh."""
+"""The tables of logins: one row of refresh_tokens each, and revocations, of those that ended."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, ForeignKey, String, and_
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Integer, String, and_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from keyturn.database import Base
@@ -35,6 +35,22 @@ class RefreshToken(Base):
     retry_key_hash: Mapped[str | None] = mapped_column(String(64))
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(32))
+
+
+class Revocation(Base):
+    """That a login was ended, told to other services while its access tokens may be in date.
+
+    `position` is when, in microseconds since 1970 (UTC), moved on where that is needed for
+    positions to rise in the order of the commits. The row outlives the login's own, which goes at
+    once where a user is deleted, and holds nothing of the user.
+    """
+
+    __tablename__ = "revocations"
+
+    position: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False
+    )
+    login_id: Mapped[UUID]
 
 
 def is_live(login: Any, now: ColumnElement[datetime] | datetime) -> ColumnElement[bool]:

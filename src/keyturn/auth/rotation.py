@@ -13,6 +13,7 @@ from typing import Any, cast
 from sqlalchemy import Row, Table, and_, bindparam, case, exists, select, update
 from sqlalchemy.orm import Session
 
+from keyturn.auth import sessions
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
 from keyturn.database import UtcDateTime, transaction
@@ -99,12 +100,6 @@ _READ = (
     .with_for_update(of=_LOGINS)
 )
 
-_REVOKE = (
-    update(_LOGINS)
-    .where(_login.id == bindparam("sid"))
-    .values(revoked_at=_NOW, revoked_reason=REUSED)
-)
-
 _COUNT_REPLAY = (
     update(_LOGINS).where(_login.id == bindparam("sid")).values(replays=_login.replays + 1)
 )
@@ -136,7 +131,8 @@ def refresh(
         login = session.execute(_READ, _key(presented)).one_or_none()
         verdict = judge(login, presented.generation, key_hash, lifetimes.grace, now)
         if verdict is Verdict.REUSED:
-            session.execute(_REVOKE, {"sid": presented.login_id, "at": now})
+            stolen = RefreshToken.id == presented.login_id
+            sessions.end_logins(session, stolen, reason=REUSED, now=now)
         elif verdict in (Verdict.SUCCESSOR, Verdict.ACCESS_ONLY):
             session.execute(_COUNT_REPLAY, {"sid": presented.login_id})
             make = issuer.both if verdict is Verdict.SUCCESSOR else issuer.access_only

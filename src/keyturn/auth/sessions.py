@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
+from keyturn.auth import revocations
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
 from keyturn.database import transaction
@@ -78,14 +79,20 @@ def end_logins_of(
 
 
 def end_logins(session: Session, *which: Any, reason: str, now: datetime) -> int:
-    """End logins within the caller's transaction; return how many were not ended before."""
-    ended: CursorResult[Any] = session.execute(  # type: ignore[assignment] # an UPDATE's result
+    """End logins within the caller's transaction; return how many were not ended before.
+
+    The only way in which a login is ended, so that other services hear of it. It comes last in its
+    transaction, as `revocations.publish` says.
+    """
+    ended = session.scalars(
         update(RefreshToken)
         .where(*which, RefreshToken.revoked_at.is_(None))
         .values(revoked_at=now, revoked_reason=reason)
+        .returning(RefreshToken.id)
         .execution_options(synchronize_session=False)
-    )
-    return ended.rowcount
+    ).all()
+    revocations.publish(session, ended, now)
+    return len(ended)
 
 
 def purge(session: Session, *, before: datetime) -> int:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, current_app, jsonify
 from marshmallow import Schema
 
-from keyturn.http.contract import Answer, sends
+from keyturn.http.contract import JSON, Answer, Header, sends
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -23,7 +23,7 @@ def answers(
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             return jsonify(schema.dump(view(*args, **kwargs)))
 
-        return sends(Answer(200, "application/json", schema))(wrapper)
+        return sends(Answer(200, JSON, schema))(wrapper)
 
     return decorate
 
@@ -37,6 +37,40 @@ def answers_nothing(view: Callable[..., None]) -> Callable[..., tuple[str, int]]
         return "", 204
 
     return sends(Answer(204))(wrapper)
+
+
+def answers_headers(
+    *headers: Header,
+) -> Callable[[Callable[..., tuple[str, ...]]], Callable[..., Response]]:
+    """Answer 204 with these headers, whose values the view returns."""
+    names = [header.name for header in headers]
+
+    def decorate(view: Callable[..., tuple[str, ...]]) -> Callable[..., Response]:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Response:
+            values = view(*args, **kwargs)
+            return current_app.response_class(
+                status=204, headers=list(zip(names, values, strict=True))
+            )
+
+        return sends(Answer(204, headers=headers))(wrapper)
+
+    return decorate
+
+
+def kept_for(seconds: int) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Let the client that got an answer, and no cache it shares, keep it for so long."""
+
+    def decorate(view: Callable[..., Response]) -> Callable[..., Response]:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Response:
+            response = view(*args, **kwargs)
+            response.headers["Cache-Control"] = f"private, max-age={seconds}"
+            return response
+
+        return wrapper
+
+    return decorate
 
 
 def public(view: _View) -> _View:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import Request, request
 from gunicorn.http.errors import ParseException
@@ -14,17 +15,19 @@ from keyturn.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
     IncompleteBodyError,
+    InvalidFormError,
     InvalidJSONError,
     UnsupportedMediaTypeError,
     ValidationFailedError,
 )
-from keyturn.http.contract import Refusal, promise
+from keyturn.http.contract import FORM, JSON, Refusal, promise
 from keyturn.http.schema import load
 
 MAX_BODY = 64 * 1024
 
+MAX_FORM_FIELDS = 32
+
 _BODY_REFUSALS: tuple[Refusal, ...] = (
-    InvalidJSONError,
     IncompleteBodyError,
     BodyTimeoutError,
     BodyTooLargeError,
@@ -37,7 +40,22 @@ def body(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable[
     """Give a view its request's JSON, checked by a schema, as the keyword argument `body`."""
     schema = schema_class()
     return lambda view: promise(
-        _with_argument(view, "body", schema, _read_json), *_BODY_REFUSALS, body=schema
+        _with_argument(view, "body", schema, _read_json),
+        InvalidJSONError,
+        *_BODY_REFUSALS,
+        body=schema,
+    )
+
+
+def form(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a view its request's form, checked by a schema, as the keyword argument `form`."""
+    schema = schema_class()
+    return lambda view: promise(
+        _with_argument(view, "form", schema, _read_form),
+        InvalidFormError,
+        *_BODY_REFUSALS,
+        body=schema,
+        body_type=FORM,
     )
 
 
@@ -51,9 +69,13 @@ def query(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable
 
 def _read_json() -> Any:
     try:
-        return ijson.parse(read(request))
+        return ijson.parse(read(request, JSON))
     except ValueError as error:
         raise InvalidJSONError from error
+
+
+def _read_form() -> Any:
+    return parse_form(read(request, FORM))
 
 
 def _read_query() -> Any:
@@ -71,15 +93,15 @@ def _with_argument(
     return wrapper
 
 
-def read(incoming: Request) -> bytes:
-    """Return the whole body of a JSON request.
+def read(incoming: Request, media_type: str) -> bytes:
+    """Return the whole body of a request of this media type.
 
     Raises `UnsupportedMediaTypeError`, `BodyTooLargeError` (before reading, where the length is
     told), `IncompleteBodyError` and `BodyTimeoutError`.
     """
     charset = incoming.mimetype_params.get("charset", "utf-8").lower()
-    if incoming.mimetype != "application/json" or charset not in {"utf-8", "utf8"}:
-        raise UnsupportedMediaTypeError
+    if incoming.mimetype != media_type or charset not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaTypeError(f"Send the body as {media_type} in UTF-8.")
     told = incoming.content_length or 0
     if told > MAX_BODY:
         raise BodyTooLargeError
@@ -95,3 +117,24 @@ def read(incoming: Request) -> bytes:
     if len(data) < told:  # gunicorn's stream just ends
         raise IncompleteBodyError
     return data
+
+
+def parse_form(data: bytes) -> dict[str, str]:
+    """Parse a form (RFC 6749 appendix B): percent-encoded UTF-8, no field twice (section 3.1).
+
+    Raises `InvalidFormError`.
+    """
+    try:
+        pairs = parse_qsl(
+            data.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MAX_FORM_FIELDS,
+        )
+    except ValueError as error:
+        raise InvalidFormError from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidFormError
+    return fields

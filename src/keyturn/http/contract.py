@@ -9,6 +9,9 @@ from marshmallow import Schema
 from keyturn.bearer.errors import BearerError
 from keyturn.errors import KeyturnError
 
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
 Refusal = type[KeyturnError] | type[BearerError]
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -32,6 +35,7 @@ class Answer:
     status: int = 200
     media_type: str = ""
     schema: Schema | None = None
+    headers: tuple[Header, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Contract:
     """What a view takes, what it answers, and what it refuses."""
 
     body: Schema | None = None
+    body_type: str = JSON
     query: Schema | None = None
     headers: tuple[Header, ...] = ()
     answers: tuple[Answer, ...] = ()

@@ -54,7 +54,14 @@ _SECURITY_SCHEMES: dict[str, dict[str, str]] = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "The `accessToken` of a login or a refresh.",
-    }
+    },
+    "service": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "opaque",
+        "description": "The token of a service, made by `flask services create`. "
+        "HTTP Basic with the service's name and the token is taken as well.",
+    },
 }
 
 _VARIABLE = re.compile(r"<(?:(\w+):)?(\w+)>")
@@ -164,7 +171,7 @@ def _header(header: Header) -> dict[str, Any]:
 def _body(contract: Contract) -> dict[str, Any]:
     if contract.body is None:
         return {}
-    content = {"application/json": {"schema": contract.body}}
+    content = {contract.body_type: {"schema": contract.body}}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -183,6 +190,8 @@ def _answer(answer: Answer) -> dict[str, Any]:
     if answer.media_type:
         schema = {} if answer.schema is None else {"schema": answer.schema}
         response["content"] = {answer.media_type: schema}
+    if answer.headers:
+        response["headers"] = {header.name: _header(header) for header in answer.headers}
     return response
 
 

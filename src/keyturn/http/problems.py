@@ -70,7 +70,7 @@ def init_app(app: Flask) -> None:
 def _refused(error: KeyturnError) -> Response:
     headers = {}
     if isinstance(error, UnauthenticatedError):
-        headers["WWW-Authenticate"] = 'Bearer realm="keyturn"'
+        headers["WWW-Authenticate"] = error.challenge
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     return problem(error.status, error.code, str(error), error.errors, headers, reason=error.reason)

@@ -60,7 +60,3 @@ class AccessTokens:
             "exp": expires_at,
         }
         return self._signer.sign(claims, typ=ACCESS_TOKEN_TYPE), expires_at - issued_at
-
-    def verify(self, token: str) -> AccessClaims:
-        """Return what a token that holds tells; raises a `BearerError` for any other."""
-        return AccessClaims.of(self.guard.verify(token))

@@ -1,11 +1,10 @@
-"""What is done to accounts, other than to their passwords and logins."""
+"""What is done to accounts that touches neither their passwords nor their logins."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, update
-from sqlalchemy import delete as delete_from
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -58,11 +57,3 @@ def rename(session: Session, user_id: UUID, name: str) -> User:
         if user is None:
             raise UnknownUserError
     return user
-
-
-def delete(session: Session, user_id: UUID) -> None:
-    """Delete a user, and the logins of the user by cascade. Raises `UnknownUserError`."""
-    with transaction(session):
-        deleted = delete_from(User).where(User.id == user_id).returning(User.id)
-        if session.scalar(deleted) is None:
-            raise UnknownUserError

@@ -109,11 +109,11 @@ def enable(user: str) -> None:
 @yes_option
 @command
 def delete(user: str, *, yes: bool) -> None:
-    """Delete a user and all logins of the user, for good."""
+    """Delete a user, for good. All logins of the user end."""
     found = _find(user)
     confirm(f"Delete {found.email} for good?", yes=yes)
-    accounts.delete(db.session(), found.id)
-    click.echo(f"Deleted {found.email}.")
+    ended = credentials.delete(db.session(), found.id, now=clock.now())
+    click.echo(f"Deleted {found.email}; logins ended: {ended}.")
 
 
 @cli.command("seed")
