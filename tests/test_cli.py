@@ -279,7 +279,7 @@ def test_purge_works_in_batches(
     assert run("sessions", "purge").output == "Deleted 5 logins.\n"
 
 
-@pytest.mark.parametrize("group", ["users", "sessions"])
+@pytest.mark.parametrize("group", ["users", "sessions", "services"])
 def test_every_command_teaches(run: Run, app: Flask, group: str) -> None:
     commands = app.cli.commands[group].commands  # type: ignore[attr-defined] # a group
     for name in commands:

@@ -105,6 +105,18 @@ def test_headers_that_tell_what_to_do_are_in_it(document: dict[str, Any]) -> Non
     assert "Allow" in not_allowed["headers"]
 
 
+def test_what_other_services_send_and_get_is_in_it(document: dict[str, Any]) -> None:
+    introspect = document["paths"]["/auth/introspect"]["post"]
+    assert introspect["security"] == [{"service": []}]
+    assert "service" in document["components"]["securitySchemes"]
+    assert introspect["requestBody"]["content"].keys() == {"application/x-www-form-urlencoded"}
+    told = document["paths"]["/auth/verify"]["get"]["responses"]["204"]["headers"]
+    assert told.keys() == {"X-Auth-User", "X-Auth-Session"}
+    for header in told.values():
+        assert (header["required"], header["schema"]["type"]) == (True, "string")
+        assert re.search(header["schema"]["pattern"], "2048a696-347e-44df-8055-e8d33d367f35")
+
+
 def test_it_has_the_schemas_that_validate(document: dict[str, Any]) -> None:
     login = document["components"]["schemas"]["Login"]
     assert login["required"] == ["email", "password"]

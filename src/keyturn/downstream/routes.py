@@ -30,8 +30,8 @@ blueprint = Blueprint("services", __name__, url_prefix="/auth")
 FEED_KEPT = 2  # seconds
 
 UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-AUTH_USER = Header("X-Auth-User", "The user's id.", UUID_PATTERN)
-AUTH_SESSION = Header("X-Auth-Session", "The login's id.", UUID_PATTERN)
+AUTH_USER = Header("X-Auth-User", "The user's id.", pattern=UUID_PATTERN, required=True)
+AUTH_SESSION = Header("X-Auth-Session", "The login's id.", pattern=UUID_PATTERN, required=True)
 
 
 @blueprint.get("/revocations")
