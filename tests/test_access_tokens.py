@@ -9,15 +9,20 @@ from flask import Flask
 from tests.conftest import SECRETS
 from tests.support.api import JOHN, Api, assert_problem
 from tests.support.database import statements
-from tests.support.targets import Target, keyturn_target
+from tests.support.targets import HS256, Target, keyturn_target
 from tests.support.tokens import shared_secret
 
 REVOKED = "token_revoked"
 
 
 @pytest.fixture
+def settings(settings: dict[str, str]) -> dict[str, str]:
+    return {**settings, **HS256}
+
+
+@pytest.fixture
 def bob(app: Flask) -> Target:
-    return keyturn_target(app, SECRETS["ACCESS_SECRET"])
+    return keyturn_target(app)
 
 
 def test_a_token_that_does_not_hold_costs_no_query(bob: Target, app: Flask) -> None:

@@ -16,6 +16,7 @@ from tests.support.tokens import SigningKey, known_key, shared_secret
 
 ISSUER = "https://auth.example.com"
 AUDIENCE = "orders"
+HS256 = {"ACCESS_SECRET": "kT7vQx2LrN9sYbE4wZjH6mUcFpGaDtRo"}  # of a Keyturn that is a target
 CHALLENGE = 'Bearer realm="keyturn", error="invalid_token", error_description="Invalid JWT"'
 
 
@@ -88,11 +89,10 @@ def service_target(algorithm: str) -> Target:
     return target(another_service(StaticKeys(key.jwks(), algorithms=[algorithm])), key)
 
 
-def keyturn_target(app: Flask, secret: str) -> Target:
-    """Keyturn itself, with a token of Bob's."""
+def keyturn_target(app: Flask) -> Target:
+    """Keyturn itself, which signs with `HS256`, and a token of Bob's."""
     client = app.test_client()
     issued = Api(client).tokens()["accessToken"]
     header, claims = (ijson.parse(base64url_decode(part)) for part in issued.split(".")[:2])
-    return Target(
-        client, "/users/me", shared_secret(secret.encode(), header["kid"]), header, claims
-    )
+    key = shared_secret(HS256["ACCESS_SECRET"].encode(), header["kid"])
+    return Target(client, "/users/me", key, header, claims)

@@ -48,6 +48,10 @@ class SigningKey:
         """The same key, used for another algorithm."""
         return SigningKey({**self._jwk, "alg": algorithm}, self.public)
 
+    def leaked(self) -> "SigningKey":
+        """The same key, its private part taken for its public one."""
+        return SigningKey(self._jwk, self._jwk)
+
     def jwks(self) -> dict[str, Any]:
         return {"keys": [self.public]}
 

@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -10,11 +12,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers: a document as JSON, or bytes."""
+    """What the server answers: a document as JSON, or bytes; with a pause after each byte."""
 
     content: Any = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    pause: float = 0
 
     @property
     def body(self) -> bytes:
@@ -61,7 +64,16 @@ class WebServer:
                 for name, value in {"Content-Length": len(reply.body), **reply.headers}.items():
                     self.send_header(name, str(value))
                 self.end_headers()
-                self.wfile.write(reply.body)
+                self.send_body(reply)
+
+            def send_body(self, reply: Reply) -> None:
+                if not reply.pause:
+                    self.wfile.write(reply.body)
+                    return
+                with suppress(OSError):  # nobody waits that long
+                    for octet in reply.body:
+                        self.wfile.write(bytes([octet]))
+                        time.sleep(reply.pause)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

@@ -4,5 +4,14 @@ from keyturn.bearer.decorator import Bearer, current_claims
 from keyturn.bearer.errors import BearerError
 from keyturn.bearer.jwk import UnfitKeyError
 from keyturn.bearer.keys import KeySet, StaticKeys
+from keyturn.bearer.remote import RemoteKeys
 
-__all__ = ["Bearer", "BearerError", "KeySet", "StaticKeys", "UnfitKeyError", "current_claims"]
+__all__ = [
+    "Bearer",
+    "BearerError",
+    "KeySet",
+    "RemoteKeys",
+    "StaticKeys",
+    "UnfitKeyError",
+    "current_claims",
+]

@@ -77,3 +77,22 @@ class InsufficientScopeError(BearerError):
 
     def _attributes(self) -> dict[str, str]:
         return {**super()._attributes(), "scope": " ".join(sorted(self.scopes))}
+
+
+class KeysUnavailableError(BearerError):
+    """The token cannot be checked: the keys are not to be had. It may be good.
+
+    `retry_after` is in seconds.
+    """
+
+    status = 503
+    code = "keys_unavailable"
+    detail = "The keys that check tokens cannot be had at the moment. Try again."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(self.detail)
+        self.retry_after = retry_after
+
+    def headers(self) -> dict[str, str]:
+        """Return when it is worth trying again (RFC 9110 section 10.2.3)."""
+        return {"Retry-After": str(self.retry_after)}
