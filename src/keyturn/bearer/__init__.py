@@ -5,12 +5,14 @@ from keyturn.bearer.errors import BearerError
 from keyturn.bearer.jwk import UnfitKeyError
 from keyturn.bearer.keys import KeySet, StaticKeys
 from keyturn.bearer.remote import RemoteKeys
+from keyturn.bearer.revocations import RevocationFeed
 
 __all__ = [
     "Bearer",
     "BearerError",
     "KeySet",
     "RemoteKeys",
+    "RevocationFeed",
     "StaticKeys",
     "UnfitKeyError",
     "current_claims",
