@@ -1,8 +1,9 @@
 """The flask commands, as an operator types them."""
 
 import json
+import weakref
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import time_machine
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import event, insert
 
 from keyturn.auth.models import RefreshToken
 from keyturn.users.models import User
@@ -99,6 +101,36 @@ def test_list_is_a_table_for_people_and_json_for_scripts(run: Run) -> None:
         "John",
         "Gary",
     }
+
+
+def test_a_list_is_printed_as_it_is_read(
+    run: Run, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keyturn.users.accounts.READ_AT_ONCE", 2)
+    monkeypatch.setattr("keyturn.console.MEASURED", 1)
+    alive: weakref.WeakSet[User] = weakref.WeakSet()
+    most = []
+
+    def seen(user: User, _: object) -> None:
+        alive.add(user)
+        most.append(len(alive))
+
+    execute(app, insert(User).values(_users(20)))
+    event.listen(User, "load", seen)
+    table = run("users", "list").output.splitlines()
+    listed = printed(run("users", "list", "--json"))
+    event.remove(User, "load", seen)
+    assert len(table) == 2 + 3 + 20
+    assert [line.split()[1] for line in table[2:]] == [user["email"] for user in listed]
+    assert max(most) < 10
+
+
+def _users(count: int) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    return [
+        {"email": f"{n}@mail.example", "name": "N", "password_hash": "!", "created_at": now}
+        for n in range(count)
+    ]
 
 
 def test_a_table_lets_nobody_steer_the_terminal(run: Run, api: Api) -> None:

@@ -147,6 +147,12 @@ class Settings:
         "Shortest new password, in characters (NIST SP 800-63B-4: 15 where it is the only factor).",
         "15",
     )
+    flask_security_password_salt: str = setting(
+        str,
+        "Flask-Security's SECURITY_PASSWORD_SALT, for users imported from there; see "
+        "[import](import.md).",
+        "",
+    )
     trusted_proxies: int = setting(
         _number(0, 10),
         "Reverse proxies in front that set X-Forwarded-For and X-Forwarded-Proto. "
@@ -211,7 +217,7 @@ def markdown() -> str:
     for declared in fields(Settings):
         default = declared.metadata["default"]
         kind = getattr(declared.type, "__name__", str(declared.type))
-        shown = "required" if default is None else f"`{default}`"
+        shown = "required" if default is None else f"`{default}`" if default else "not set"
         rows.append(
             f"| `{declared.name.upper()}` | {kind} | {shown} | {declared.metadata['help']} |"
         )

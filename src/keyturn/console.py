@@ -6,8 +6,9 @@ session or service; 4 it is there already; 5 refused by a rule.
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import click
@@ -27,6 +28,8 @@ from keyturn.errors import (
 )
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+MEASURED = 1000  # rows of a table, for the widths of its columns
 
 BROKEN, USAGE, NOT_FOUND, EXISTS, REFUSED = 1, 2, 3, 4, 5
 
@@ -75,20 +78,31 @@ def command(function: _Command) -> _Command:
     return wrapper  # type: ignore[return-value] # the same signature
 
 
-def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print rows of the same keys as a table for people, or as a JSON array."""
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-    elif rows:
-        click.echo(_table(rows))
+def show(rows: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print rows of the same keys as a table for people, or as a JSON array, as they come."""
+    for line in _json(rows) if as_json else _table(rows):
+        click.echo(line)
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    header = list(rows[0])
-    cells = [header, *([_cell(row[name]) for name in header] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+def _json(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    opening = "["
+    for row in rows:
+        yield f"{opening}{json.dumps(row)}"
+        opening = ","
+    yield "[]" if opening == "[" else "]"
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    # The first rows tell how wide the columns are.
+    coming = iter(rows)
+    first = list(islice(coming, MEASURED))
+    header = list(first[0]) if first else []
+    cells = [[_cell(row[name]) for name in header] for row in first]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    rules = ["-" * width for width in widths]
+    later = ([_cell(row[name]) for name in header] for row in coming)
+    for line in chain([header, rules] if first else [], cells, later):
+        yield "  ".join(map(str.ljust, line, widths)).rstrip()
 
 
 def _cell(value: object) -> str:

@@ -1,16 +1,19 @@
 """Passwords: argon2id at OWASP's parameters, older hashes read and replaced."""
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from passlib.context import CryptContext
+
+from keyturn.foreign_hashes import FLASK_SECURITY, SCHEMES, forms
 
 MAX_LENGTH = 1024
 
 # OWASP Password Storage Cheat Sheet: m=19 MiB, t=2, p=1. Everything else is only read, and
 # replaced at the next login.
 _CONTEXT = {
-    "schemes": ["argon2", "bcrypt", "scrypt", "pbkdf2_sha256", "pbkdf2_sha512"],
+    "schemes": SCHEMES,
     "deprecated": "auto",
     "argon2__type": "ID",
     "argon2__memory_cost": 19_456,
@@ -28,10 +31,14 @@ class Verdict:
 
 
 class Passwords:
-    """Hashes and verifies. Every call costs about one argon2 hash, whatever it is asked."""
+    """Hashes and verifies. Every call costs about one argon2 hash, whatever it is asked.
 
-    def __init__(self) -> None:
+    `hmac_key` is Flask-Security's SECURITY_PASSWORD_SALT, for users who come from there.
+    """
+
+    def __init__(self, *, hmac_key: str = "") -> None:
         self._context = CryptContext(**_CONTEXT)
+        self._hmac_key = hmac_key.encode()
 
     def hash(self, password: str) -> str:
         """Return a new argon2id hash."""
@@ -39,16 +46,32 @@ class Passwords:
 
     def verify(self, password: str, stored: str | None) -> Verdict:
         """Compare a password with a stored hash; None, for no such user, costs one hash as well."""
-        secret = normalised(password)
-        if stored is None or self._context.identify(stored) is None:
+        if stored is None or not self.can_verify(stored):
             self._context.dummy_verify()
             return Verdict(right=False)
         try:
-            right, new_hash = self._context.verify_and_update(secret, stored)
+            right = self._is_right(password, stored)
         except ValueError:  # a scheme that cannot take this password, as bcrypt and NUL
             self._context.dummy_verify()
             return Verdict(right=False)
-        return Verdict(right=bool(right), new_hash=new_hash)
+        return Verdict(right, self.hash(password) if right and self._is_old(stored) else None)
+
+    def can_verify(self, stored: str) -> bool:
+        """Tell whether a password can be compared with a stored hash, right or wrong."""
+        known = self._context.identify(stored.removeprefix(FLASK_SECURITY)) is not None
+        return known and (bool(self._hmac_key) or not stored.startswith(FLASK_SECURITY))
+
+    def _is_right(self, password: str, stored: str) -> bool:
+        bare = stored.removeprefix(FLASK_SECURITY)
+        return any(self._context.verify(one, bare) for one in self._secrets(password, stored))
+
+    def _secrets(self, password: str, stored: str) -> Iterable[bytes]:
+        if self._is_old(stored):
+            return forms(password, stored, hmac_key=self._hmac_key)
+        return (normalised(password).encode(),)
+
+    def _is_old(self, stored: str) -> bool:
+        return stored.startswith(FLASK_SECURITY) or self._context.needs_update(stored)
 
 
 def normalised(password: str) -> str:

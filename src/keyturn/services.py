@@ -42,7 +42,7 @@ class Services:
         refresh = RefreshTokens(settings.refresh_secret.encode(), issuer=settings.issuer)
         return cls(
             settings=settings,
-            passwords=Passwords(),
+            passwords=Passwords(hmac_key=settings.flask_security_password_salt),
             policy=PasswordPolicy(
                 settings.password_min_length,
                 common=common_passwords(),

@@ -1,6 +1,6 @@
 """What is done to accounts that touches neither their passwords nor their logins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from keyturn.database import transaction
 from keyturn.errors import EmailTakenError, UnknownUserError
 from keyturn.users import emails
 from keyturn.users.models import User
+
+READ_AT_ONCE = 1000  # users
 
 
 def create(session: Session, *, name: str, email: str, password_hash: str, now: datetime) -> User:
@@ -44,9 +46,10 @@ def _named(email_or_id: str) -> ColumnElement[bool]:
         raise UnknownUserError from None
 
 
-def list_all(session: Session) -> Sequence[User]:
-    """Return all users, oldest first."""
-    return session.scalars(select(User).order_by(User.created_at, User.email)).all()
+def list_all(session: Session) -> Iterator[User]:
+    """Yield all users, oldest first, without having them all in memory."""
+    everybody = select(User).order_by(User.created_at, User.email)
+    return session.scalars(everybody, execution_options={"yield_per": READ_AT_ONCE})
 
 
 def rename(session: Session, user_id: UUID, name: str) -> User:

@@ -23,11 +23,14 @@ from keyturn.console import (
 from keyturn.database import db
 from keyturn.http.schema import load
 from keyturn.services import services
-from keyturn.users import accounts, seeds
+from keyturn.users import accounts, seeds, transfer
 from keyturn.users.models import User
 from keyturn.users.schemas import NewUserSchema
 
 cli = AppGroup("users", help="Create, look at and change users. USER is an e-mail or an id.")
+
+cli.add_command(transfer.import_users)
+cli.add_command(transfer.export_users)
 
 user_argument = click.argument("user", metavar="USER")
 
@@ -56,7 +59,7 @@ def create(email: str, name: str, *, password_stdin: bool, as_json: bool) -> Non
 @command
 def list_users(*, as_json: bool) -> None:
     """List all users, oldest first."""
-    show([_described(user) for user in accounts.list_all(db.session())], as_json=as_json)
+    show(map(_described, accounts.list_all(db.session())), as_json=as_json)
 
 
 @cli.command("show")

@@ -1,9 +1,10 @@
 """The users table."""
 
 from datetime import datetime
+from typing import cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import String, Text
+from sqlalchemy import String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from keyturn.database import Base
@@ -20,3 +21,6 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+
+
+USERS = cast("Table", User.__table__)
