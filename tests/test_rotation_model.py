@@ -176,7 +176,7 @@ def test_the_service_behaves_as_its_model(databases: Databases) -> None:
     run_state_machine_as_test(
         Refreshing,
         settings=hypothesis_settings(
-            max_examples=60,
+            max_examples=25,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
