@@ -34,6 +34,28 @@ from tests.support.server import ROOT
         ("REFRESH_GRACE", "\u0661", "must be a whole number"),
         ("PASSWORD_MIN_LENGTH", "7", "from 8 to 64"),
         ("ISSUER", " ", "must not be empty"),
+        *(
+            ("CORS_ORIGINS", value, "is no origin like")
+            for value in (
+                "*",
+                "null",
+                "app.example.com",
+                "https://*.example.com",
+                "https://app.example.com/",
+                "https://app.example.com:443",
+                "https://app.example.com:port",
+                "https://App.example.com",
+                "https://me@app.example.com",
+                "https://b\u00fccher.example",
+                "https://[::1",
+                "ftp://app.example.com",
+                "https://a.example.com,,https://b.example.com",
+                "https://a.example.com https://b.example.com",
+            )
+        ),
+        ("CORS_ORIGINS", "http://app.example.com", "which is not https"),
+        ("CORS_ORIGINS", "http://127.0.0.1.example.com", "which is not https"),
+        ("CORS_ORIGINS", "http://notlocalhost", "which is not https"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(
@@ -84,6 +106,15 @@ def test_a_relative_sqlite_path_is_relative_to_the_working_directory(
     monkeypatch.chdir(tmp_path)
     url = Settings.load({**SECRETS, "DATABASE_URL": "sqlite:///here.db"}).database_url
     assert url.database == str(tmp_path / "here.db")
+
+
+def test_origins_are_listed_as_browsers_write_them() -> None:
+    listed = "https://app.example.com, https://app.example.com:8443,http://localhost:5173"
+    local = "http://app.localhost,http://127.0.0.1:5173,http://[::1]:5173"
+    origins = Settings.load({**SECRETS, "CORS_ORIGINS": f"{listed},{local}"}).cors_origins
+    assert len(origins) == 6
+    assert "https://app.example.com:8443" in origins
+    assert Settings.load({**SECRETS, "CORS_ORIGINS": " "}).cors_origins == frozenset()
 
 
 def test_every_setting_is_documented() -> None:

@@ -16,7 +16,7 @@ from keyturn.database import db, engine_options, prepare
 from keyturn.downstream import routes as downstream_routes
 from keyturn.downstream.cli import cli as services_cli
 from keyturn.errors import ConfigurationError
-from keyturn.http import answer, docs, problems
+from keyturn.http import answer, cors, docs, problems
 from keyturn.ops import health
 from keyturn.ops.cli import copy
 from keyturn.services import EXTENSION, Services
@@ -60,6 +60,7 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     problems.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    cors.init_app(app, settings.cors_origins)
     migrations_cli.add_command(copy)
     app.cli.add_command(users_cli)
     app.cli.add_command(sessions_cli)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from keyturn.errors import ConfigurationError
+from keyturn.origin import is_trustworthy, origin_of
 
 DAY = 86_400
 
@@ -59,6 +60,16 @@ def _number(low: int, high: int) -> Callable[[str], int]:
         return int(raw)
 
     return parse
+
+
+def _origins(raw: str) -> frozenset[str]:
+    origins = {one.strip() for one in raw.split(",")} if raw.strip() else set()
+    for origin in origins:
+        if origin_of(origin) != origin:
+            raise ValueError(f"has {origin!r}, which is no origin like https://app.example.com")
+        if not is_trustworthy(origin):
+            raise ValueError(f"has {origin!r}, which is not https: anybody on the way can be it")
+    return frozenset(origins)
 
 
 def database_url(raw: str) -> URL:
@@ -115,6 +126,12 @@ class Settings:
         _text, "`iss` of every token: the URL this service is known by.", "http://127.0.0.1:8000"
     )
     audience: str = setting(_text, "`aud` of access tokens: who they are meant for.", "keyturn")
+    cors_origins: frozenset[str] = setting(
+        _origins,
+        "Origins, separated by commas, whose pages may read answers and, of the same site as "
+        "Keyturn, use its cookies. Written exactly as browsers do: `https://app.example.com`.",
+        "",
+    )
     access_ttl: int = setting(
         _number(60, 3600), "Lifetime of an access token in seconds (RFC 6750: at most 1 h).", "900"
     )
