@@ -14,11 +14,12 @@ from tests.test_house import PAGES
 
 COLLECTION = json.loads((ROOT / "docs" / "keyturn.postman_collection.json").read_text())
 
-# The two things its test scripts do: they expect a status, and keep a part of the answer.
+# What its test scripts do: they expect a status, and keep a part of the answer or a cookie.
 EXPECTED = re.compile(r"to\.have\.status\((\d{3})\)")
 KEPT = re.compile(
     r'collectionVariables\.set\("(\w+)", pm\.response\.json\(\)(?:\[(\d)\])?\.(\w+)\)'
 )
+KEPT_COOKIE = re.compile(r'collectionVariables\.set\("(\w+)", .+startsWith\("(.+?=)"\)')
 
 
 class Runner:
@@ -36,6 +37,9 @@ class Runner:
         for variable, index, member in KEPT.findall(script):
             document = answer.json[int(index)] if index else answer.json
             self.variables[variable] = document[member]
+        for variable, start in KEPT_COOKIE.findall(script):
+            (cookie,) = [one for one in answer.cookies if one.startswith(start)]
+            self.variables[variable] = cookie.split(";")[0]
 
     def send(self, request: dict[str, Any]) -> Answer:
         headers = {one["key"]: self.filled(one["value"]) for one in request["header"]}

@@ -99,6 +99,14 @@ class IncompleteBodyError(KeyturnError):
     detail = "The body could not be read to its end."
 
 
+class AmbiguousTokenError(KeyturnError):
+    """More than one refresh token was sent, and they may differ (RFC 6750 section 2)."""
+
+    status = 400
+    code = "ambiguous_token"
+    detail = "Send one refresh token: in the body, or as the cookie, and that once."
+
+
 class BodyTimeoutError(KeyturnError):
     """The body did not arrive in time (RFC 9110 section 15.5.9)."""
 
@@ -156,6 +164,13 @@ class InvalidCredentialsError(UnauthenticatedError):
     detail = "The e-mail or the password is wrong."
 
 
+class MissingRefreshTokenError(UnauthenticatedError):
+    """No refresh token was sent, neither in a body nor as a cookie."""
+
+    code = "refresh_missing"
+    detail = "There is no refresh token in this request."
+
+
 class InvalidRefreshTokenError(UnauthenticatedError):
     """Not a refresh token of this service, or one whose login is not known (any more)."""
 
@@ -198,6 +213,14 @@ class TooManyReplaysError(KeyturnError):
     status = 429
     code = "too_many_replays"
     detail = "This refresh was repeated too often."
+
+
+class OriginNotAllowedError(KeyturnError):
+    """A page that may not use cookies asked with one, or for one."""
+
+    status = 403
+    code = "origin_not_allowed"
+    detail = "Pages of this origin may not use cookies here."
 
 
 # --- what is asked for ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from flask import current_app
 from keyturn.auth.tokens import Lifetimes, TokenIssuer
 from keyturn.blocklist import common_passwords
 from keyturn.config import Settings
+from keyturn.origin import origin_of
 from keyturn.passwords import Passwords
 from keyturn.policy import PasswordPolicy
 from keyturn.tokens.access import AccessTokens
@@ -28,6 +29,7 @@ class Services:
     issuer: TokenIssuer
     lifetimes: Lifetimes
     retention: timedelta
+    allowed_origins: frozenset[str]
 
     @classmethod
     def of(cls, settings: Settings) -> "Services":
@@ -55,6 +57,9 @@ class Services:
                 grace=timedelta(seconds=settings.refresh_grace),
             ),
             retention=timedelta(seconds=settings.login_retention),
+            allowed_origins=frozenset(
+                filter(None, (origin_of(settings.issuer), *settings.cors_origins))
+            ),
         )
 
 

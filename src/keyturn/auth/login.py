@@ -27,12 +27,15 @@ def log_in(
     lifetimes: Lifetimes,
     retention: timedelta,
     now: datetime,
+    replaces: str | None = None,
 ) -> IssuedTokens:
     """Check a password and begin a login. `email` is in its one form.
 
+    The login of the refresh token it `replaces` ends, whoever's it is (ASVS 7.2.4).
     Raises `InvalidCredentialsError` for a wrong password, an unknown e-mail and a disabled user
     alike, after the same work. The hashing happens outside of any transaction.
     """
+    replaced = None if replaces is None else sessions.login_of(replaces, issuer)
     user = session.scalar(select(User).where(User.email == email))
     session.commit()
     verdict = passwords.verify(password, user.password_hash if user else None)
@@ -48,6 +51,9 @@ def log_in(
         session.add(login)
         session.flush()
         sessions.delete_dead(session, before=now - retention, limit=PURGED_WITH_A_LOGIN)
+        if replaced is not None:
+            which = RefreshToken.id == replaced
+            sessions.end_logins(session, which, reason=sessions.REPLACED, now=now)
         return issuer.both(login, now)
 
 

@@ -13,13 +13,18 @@ from keyturn.auth.models import MAX_USER_AGENT
 from keyturn.auth.schemas import (
     EndSessionsSchema,
     LoginSchema,
-    RefreshTokenSchema,
     SessionSchema,
     TokensSchema,
 )
 from keyturn.auth.tokens import Client, IssuedTokens
+from keyturn.auth.transport import TRANSPORTS, Transport, hands_out_cookie, takes_refresh_token
 from keyturn.database import db
-from keyturn.errors import InvalidCredentialsError, InvalidHeaderError, UnknownLoginError
+from keyturn.errors import (
+    InvalidCredentialsError,
+    InvalidHeaderError,
+    MissingRefreshTokenError,
+    UnknownLoginError,
+)
 from keyturn.http.answer import answers, answers_nothing, public
 from keyturn.http.body import body, query
 from keyturn.http.contract import Header, reads, refuses
@@ -39,13 +44,16 @@ IDEMPOTENCY_KEY = Header(
 @public
 @answers(TokensSchema)
 @body(LoginSchema)
+@hands_out_cookie
 @refuses(InvalidCredentialsError)
 def log_in(body: dict[str, Any]) -> IssuedTokens:
     """Exchange an e-mail and a password for tokens."""
     known = services()
-    return login.log_in(
+    transport = TRANSPORTS[body.pop("transport")]
+    tokens = login.log_in(
         db.session(),
         **body,
+        replaces=transport.held(),
         client=client(),
         passwords=known.passwords,
         issuer=known.issuer,
@@ -53,37 +61,41 @@ def log_in(body: dict[str, Any]) -> IssuedTokens:
         retention=known.retention,
         now=clock.now(),
     )
+    return transport.hand_out(tokens)
 
 
 @blueprint.post("/refresh")
 @public
 @answers(TokensSchema)
-@body(RefreshTokenSchema)
+@takes_refresh_token
 @reads(IDEMPOTENCY_KEY)
-@refuses(*rotation.REFUSALS.values(), InvalidHeaderError)
-def refresh(body: dict[str, Any]) -> IssuedTokens:
+@refuses(MissingRefreshTokenError, *rotation.REFUSALS.values(), InvalidHeaderError)
+def refresh(token: str | None, transport: Transport) -> IssuedTokens:
     """Spend a refresh token for new tokens."""
+    if token is None:
+        raise MissingRefreshTokenError
     known = services()
-    return rotation.refresh(
+    tokens = rotation.refresh(
         db.session(),
-        token=body["refresh_token"],
+        token=token,
         retry_key=idempotency_key(),
         client=client(),
         issuer=known.issuer,
         lifetimes=known.lifetimes,
         now=clock.now(),
     )
+    return transport.hand_out(tokens)
 
 
 @blueprint.route("/logout", methods=["DELETE", "POST"])
 @public
 @answers_nothing
-@body(RefreshTokenSchema)
-def log_out(body: dict[str, Any]) -> None:
+@takes_refresh_token
+def log_out(token: str | None, transport: Transport) -> None:
     """End the login of a refresh token."""
-    sessions.log_out(
-        db.session(), token=body["refresh_token"], issuer=services().issuer, now=clock.now()
-    )
+    if token is not None:
+        sessions.log_out(db.session(), token=token, issuer=services().issuer, now=clock.now())
+    transport.take_back()
 
 
 @blueprint.get("/sessions")

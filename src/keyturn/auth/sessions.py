@@ -15,6 +15,7 @@ from keyturn.database import transaction
 from keyturn.errors import KeyturnError, UnknownLoginError
 
 LOGGED_OUT = "logout"
+REPLACED = "replaced"
 ENDED_BY_USER = "ended_by_user"
 ENDED_BY_OPERATOR = "ended_by_operator"
 
@@ -30,12 +31,18 @@ def list_live(session: Session, owner: UUID | None, now: datetime) -> Sequence[R
 
 def log_out(session: Session, *, token: str, issuer: TokenIssuer, now: datetime) -> None:
     """End the login of a refresh token, current or spent. Any other token changes nothing."""
+    login_id = login_of(token, issuer)
+    if login_id is not None:
+        with transaction(session):
+            end_logins(session, RefreshToken.id == login_id, reason=LOGGED_OUT, now=now)
+
+
+def login_of(token: str, issuer: TokenIssuer) -> UUID | None:
+    """Return the id of the login of a refresh token, current or spent; None for any other token."""
     try:
-        presented = issuer.refresh.decode(token)
+        return issuer.refresh.decode(token).login_id
     except KeyturnError:
-        return
-    with transaction(session):
-        end_logins(session, RefreshToken.id == presented.login_id, reason=LOGGED_OUT, now=now)
+        return None
 
 
 def end(session: Session, login_id: UUID, *, owner: UUID, now: datetime) -> None:

@@ -34,16 +34,14 @@ _BODY_REFUSALS: tuple[Refusal, ...] = (
     UnsupportedMediaTypeError,
     ValidationFailedError,
 )
+JSON_REFUSALS: tuple[Refusal, ...] = (InvalidJSONError, *_BODY_REFUSALS)
 
 
 def body(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a view its request's JSON, checked by a schema, as the keyword argument `body`."""
     schema = schema_class()
     return lambda view: promise(
-        _with_argument(view, "body", schema, _read_json),
-        InvalidJSONError,
-        *_BODY_REFUSALS,
-        body=schema,
+        _with_argument(view, "body", schema, read_json), *JSON_REFUSALS, body=schema
     )
 
 
@@ -67,7 +65,8 @@ def query(schema_class: type[Schema]) -> Callable[[Callable[..., Any]], Callable
     )
 
 
-def _read_json() -> Any:
+def read_json() -> Any:
+    """Return the request's JSON. Raises one of `JSON_REFUSALS`, but for the last."""
     try:
         return ijson.parse(read(request, JSON))
     except ValueError as error:
@@ -91,6 +90,12 @@ def _with_argument(
         return view(*args, **kwargs)
 
     return wrapper
+
+
+def is_absent(incoming: Request) -> bool:
+    """Return whether a request says in no header that it has a body (RFC 9112 section 6)."""
+    told = (incoming.content_type, incoming.content_length, "Transfer-Encoding" in incoming.headers)
+    return not any(told)
 
 
 def read(incoming: Request, media_type: str) -> bytes:

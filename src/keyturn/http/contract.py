@@ -8,6 +8,7 @@ from marshmallow import Schema
 
 from keyturn.bearer.errors import BearerError
 from keyturn.errors import KeyturnError
+from keyturn.http.cookies import Cookie
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -40,10 +41,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Contract:
-    """What a view takes, what it answers, and what it refuses."""
+    """What a view takes, what it answers, and what it refuses. A `cookie` may replace the body."""
 
     body: Schema | None = None
     body_type: str = JSON
+    cookie: Cookie | None = None
+    sets: tuple[Cookie, ...] = ()
     query: Schema | None = None
     headers: tuple[Header, ...] = ()
     answers: tuple[Answer, ...] = ()

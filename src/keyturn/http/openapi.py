@@ -26,6 +26,7 @@ from keyturn.errors import (
     UnknownRouteError,
 )
 from keyturn.http.contract import Answer, Contract, Header, Refusal, contract_of
+from keyturn.http.cookies import Cookie
 from keyturn.http.schema import ProblemSchema
 
 PROBLEM_JSON = "application/problem+json"
@@ -88,6 +89,9 @@ def document(app: Flask) -> dict[str, Any]:
         plugins=[MarshmallowPlugin()],
     )
     _add_components(spec)
+    for cookie in {contract_of(view).cookie for view in app.view_functions.values()}:
+        if cookie is not None:
+            spec.components.security_scheme(cookie.name, _scheme(cookie))
     for name, blueprint in app.blueprints.items():
         summary, _ = _words(sys.modules[blueprint.import_name])
         spec.tag({"name": name, "description": summary})
@@ -139,7 +143,7 @@ def _operation(view: Any, rule: Rule) -> dict[str, Any]:
     return {
         "summary": summary,
         **({"description": description} if description else {}),
-        "security": [] if view.access == "public" else [{view.access: []}],
+        "security": _security(view),
         **({"parameters": parameters} if parameters else {}),
         **_body(contract),
         "responses": _responses(contract, in_path=bool(rule.arguments)),
@@ -168,11 +172,23 @@ def _header(header: Header) -> dict[str, Any]:
     }
 
 
+def _security(view: Any) -> list[dict[str, list[str]]]:
+    cookie = contract_of(view).cookie
+    if cookie is not None:
+        return [{}, {cookie.name: []}]
+    return [] if view.access == "public" else [{view.access: []}]
+
+
+def _scheme(cookie: Cookie) -> dict[str, str]:
+    place = {"type": "apiKey", "in": "cookie", "name": cookie.name}
+    return {**place, "description": cookie.explanation}
+
+
 def _body(contract: Contract) -> dict[str, Any]:
     if contract.body is None:
         return {}
     content = {contract.body_type: {"schema": contract.body}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": contract.cookie is None, "content": content}}
 
 
 def _responses(contract: Contract, *, in_path: bool) -> dict[str, Any]:
@@ -180,19 +196,26 @@ def _responses(contract: Contract, *, in_path: bool) -> dict[str, Any]:
     for refusal in (*contract.refusals, *((UnknownRouteError,) if in_path else ()), *_EVERYWHERE):
         by_status[refusal.status].append(refusal)
     return {
-        **{str(answer.status): _answer(answer) for answer in contract.answers},
+        **{str(answer.status): _answer(answer, contract.sets) for answer in contract.answers},
         **{str(status): _refusal(status, by_status[status]) for status in sorted(by_status)},
     }
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: Answer, cookies: tuple[Cookie, ...]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": HTTPStatus(answer.status).phrase}
     if answer.media_type:
         schema = {} if answer.schema is None else {"schema": answer.schema}
         response["content"] = {answer.media_type: schema}
-    if answer.headers:
-        response["headers"] = {header.name: _header(header) for header in answer.headers}
+    headers = [*answer.headers, *_set_cookie(cookies)]
+    if headers:
+        response["headers"] = {header.name: _header(header) for header in headers}
     return response
+
+
+def _set_cookie(cookies: tuple[Cookie, ...]) -> Iterable[Header]:
+    if cookies:
+        names = " and ".join(f"`{cookie.name}`" for cookie in cookies)
+        yield Header("Set-Cookie", f"{names}, with the cookie transport.")
 
 
 def _refusal(status: int, refusals: list[Refusal]) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""How a refresh token travels: in the JSON, or as a cookie that no script of a page can read.
+
+The client chooses at login. After that a request says by itself which way it is: the token is in
+its body, or it is in its cookie.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+from flask import request
+
+from keyturn.auth.schemas import RefreshTokenSchema
+from keyturn.auth.tokens import IssuedTokens
+from keyturn.errors import AmbiguousTokenError, OriginNotAllowedError, UnauthenticatedError
+from keyturn.http import cookies
+from keyturn.http.body import JSON_REFUSALS, is_absent, read_json
+from keyturn.http.contract import promise
+from keyturn.http.csrf import check_origin
+from keyturn.http.schema import load
+from keyturn.services import services
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+class Transport(Protocol):
+    """One way to carry a refresh token."""
+
+    def held(self) -> str | None:
+        """Return the token the client already has. Raises where its page may not use it."""
+
+    def hand_out(self, tokens: IssuedTokens) -> IssuedTokens:
+        """Send the refresh token; return what is left for the JSON."""
+
+    def take_back(self) -> None:
+        """Make the client forget its refresh token."""
+
+
+class JsonTransport:
+    """The client keeps its refresh token itself."""
+
+    def held(self) -> str | None:
+        """Return None: it comes in the body."""
+        return None
+
+    def hand_out(self, tokens: IssuedTokens) -> IssuedTokens:
+        """Return all of them."""
+        return tokens
+
+    def take_back(self) -> None:
+        """Do nothing: the client does it."""
+
+
+class CookieTransport:
+    """The browser keeps the refresh token, away from the page's scripts."""
+
+    def held(self) -> str | None:
+        """Return what the browser sent.
+
+        Raises `OriginNotAllowedError`, or `AmbiguousTokenError` for two different cookies.
+        """
+        check_origin(services().allowed_origins)
+        return cookies.REFRESH_TOKEN.sent()
+
+    def hand_out(self, tokens: IssuedTokens) -> IssuedTokens:
+        """Set the cookie for as long as the login lasts; where no token is due, leave it alone."""
+        if tokens.refresh_token is not None and tokens.refresh_expires_in is not None:
+            cookies.REFRESH_TOKEN.set(tokens.refresh_token, tokens.refresh_expires_in)
+        return replace(tokens, refresh_token=None)
+
+    def take_back(self) -> None:
+        """Clear the cookie."""
+        cookies.REFRESH_TOKEN.clear()
+
+
+_BODY = RefreshTokenSchema()
+
+TRANSPORTS: dict[str, Transport] = {"json": JsonTransport(), "cookie": CookieTransport()}
+
+
+def hands_out_cookie(view: _View) -> _View:
+    """Say that a view hands tokens out by either transport."""
+    refusals = (AmbiguousTokenError, OriginNotAllowedError)
+    return promise(view, *refusals, sets=(cookies.REFRESH_TOKEN,))
+
+
+def takes_refresh_token(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a view the refresh `token` a request brings, or None, and the `transport` it came by.
+
+    What the browser keeps is cleared where its token is refused for good, and only there. Raises
+    `AmbiguousTokenError` for a token in the body beside one in a cookie (RFC 6750 section 2:
+    one way at a time), and `OriginNotAllowedError`.
+    """
+
+    @wraps(view)
+    def taking(*args: Any, **kwargs: Any) -> Any:
+        token, transport = _presented()
+        try:
+            return view(*args, token=token, transport=transport, **kwargs)
+        except UnauthenticatedError:
+            transport.take_back()
+            raise
+
+    return promise(
+        taking,
+        *JSON_REFUSALS,
+        AmbiguousTokenError,
+        OriginNotAllowedError,
+        body=_BODY,
+        cookie=cookies.REFRESH_TOKEN,
+        sets=(cookies.REFRESH_TOKEN,),
+    )
+
+
+def _presented() -> tuple[str | None, Transport]:
+    has_cookie = cookies.REFRESH_TOKEN.name in request.cookies
+    transport = TRANSPORTS["cookie" if has_cookie else "json"]
+    held = transport.held()
+    token = _in_body(required=not has_cookie)
+    if has_cookie and token is not None:
+        raise AmbiguousTokenError
+    return held or token, transport
+
+
+def _in_body(*, required: bool) -> str | None:
+    # A page cannot see whether it has a cookie. No body at all says that it would be there.
+    if is_absent(request):
+        return None
+    loaded = load(_BODY, read_json(), partial=() if required else ("refresh_token",))
+    return loaded.get("refresh_token")
