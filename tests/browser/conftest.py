@@ -36,7 +36,15 @@ def server(serve: Callable[..., Server]) -> Server:
 
 
 @pytest.fixture
-def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+def neighbours() -> tuple[str, ...]:
+    """Other origins that a test visits on purpose."""
+    return ()
+
+
+@pytest.fixture
+def context(
+    browser: Browser, server: Server, neighbours: tuple[str, ...]
+) -> Iterator[BrowserContext]:
     """A profile of its own: cookies and all. It fails a test whose pages complained."""
     origin = f"http://127.0.0.1:{server.port}"
     faults: list[str] = []
@@ -44,7 +52,7 @@ def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
     context.set_default_timeout(10_000)
 
     def note_request(url: str) -> None:
-        if not url.startswith((origin, "data:", "blob:")):
+        if not url.startswith((origin, *neighbours, "data:", "blob:")):
             faults.append(f"request to elsewhere: {url}")
 
     context.on("request", lambda request: note_request(request.url))
