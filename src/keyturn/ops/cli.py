@@ -1,5 +1,6 @@
 """`flask db copy`: the operator's way from one database to another."""
 
+import sys
 from dataclasses import replace
 
 import click
@@ -36,7 +37,8 @@ def copy(target: str, *, as_json: bool) -> None:
         raise CommandError("Source and target are the same.", USAGE)
     with engine_of(here, said="DATABASE_URL") as source, engine_of(there, said="--to") as goal:
         _migrate(goal)
-        with click.progressbar(length=copying.count(source), label="Copying rows") as progress:
+        total = copying.count(source)
+        with click.progressbar(length=total, label="Copying rows", file=sys.stderr) as progress:
             digests = copying.copy(source, goal, advance=progress.update)
     rows = [{"table": name, "rows": one.rows, "digest": str(one)} for name, one in digests.items()]
     show(rows, as_json=as_json)
