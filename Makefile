@@ -50,5 +50,5 @@ lock: .venv/dev
 # Secrets of this checkout, made once; git ignores the file.
 .env:
 	@umask 077; $(PYTHON) -c "import secrets; print('KEYTURN_ENV=development'); \
-	[print(f'{name}={secrets.token_urlsafe(48)}') for name in ('ACCESS_SECRET', 'REFRESH_SECRET')]" > .env
+	[print(f'{name}={secrets.token_urlsafe(48)}') for name in ('REFRESH_SECRET', 'KEY_ENCRYPTION_SECRET')]" > .env
 	@echo "Wrote random secrets to .env."

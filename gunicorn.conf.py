@@ -11,7 +11,9 @@ from dotenv import load_dotenv
 from gunicorn import util
 
 from keyturn.config import Settings
-from keyturn.errors import ConfigurationError
+from keyturn.database import db
+from keyturn.errors import ConfigurationError, UnavailableError
+from keyturn.services import services
 
 load_dotenv()
 try:
@@ -39,6 +41,20 @@ forwarded_allow_ips = ""
 control_socket_disable = True  # several instances would share one default path
 
 SLOW_CLIENT = 10  # seconds without a byte, within a request
+
+
+def on_starting(server):
+    """Begin with signing keys that can be used: the first one is made here."""
+    app = server.app.wsgi()  # preloaded; whoever wraps Keyturn wraps its `wsgi_app`
+    with app.app_context():
+        try:
+            fault = services().current_signer().fault
+        except UnavailableError as error:  # before its migrations; /readyz waits for them
+            server.log.warning("signing keys: %s", error.__cause__)
+            fault = None
+        db.engine.dispose()  # no connection crosses a fork
+    if fault is not None:
+        sys.exit(f"keyturn cannot start: {fault}")
 
 
 def post_fork(_server, worker):

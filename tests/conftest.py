@@ -8,23 +8,26 @@ from typing import Any
 import flask_migrate
 import pytest
 import time_machine
+from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 
 from keyturn.app import create_app
 from keyturn.config import Settings
 from keyturn.database import db
+from keyturn.services import EXTENSION
 from tests.support import postgres
 from tests.support.api import Api
+from tests.support.console import Run
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.server import ROOT, Server
 from tests.support.services import make_service_token
 
 SECRETS = {
-    "ACCESS_SECRET": "kT7vQx2LrN9sYbE4wZjH6mUcFpGaDtRo",
     "REFRESH_SECRET": "Zx8cVb3nMq1wErTyUiOpAsDf5gHjKl7G",
+    "KEY_ENCRYPTION_SECRET": "pW4eRt6YuI9oLk3JhGf2DsAzXcVb8Nm1",
 }
-
+HS256 = {"ACCESS_SECRET": "kT7vQx2LrN9sYbE4wZjH6mUcFpGaDtRo"}  # besides, and instead of key pairs
 
 POSTGRES_URL = "KEYTURN_TEST_POSTGRES_URL"  # of the server that the first process started
 
@@ -70,7 +73,7 @@ def databases(
     worker_id: str,
     _clean_environment: None,
 ) -> Databases:
-    """A migrated database with the demo users, to be copied."""
+    """A migrated database with the demo users and a key pair, to be copied."""
     databases: Databases
     if request.config.getoption("database") == "postgresql":
         databases = PostgresDatabases(os.environ[POSTGRES_URL], worker_id)
@@ -79,6 +82,7 @@ def databases(
     app = create_app({**SECRETS, "DATABASE_URL": databases.template_url})
     with app.app_context():
         flask_migrate.upgrade()
+        app.extensions[EXTENSION].current_signer()  # makes the first key pair
     app.test_cli_runner().invoke(args=["users", "seed"], catch_exceptions=False)
     dispose(app)
     return databases
@@ -129,6 +133,17 @@ def service_token(app: Flask) -> str:
 
 
 @pytest.fixture
+def run(app: Flask) -> Run:
+    """Runs a flask command."""
+    runner = app.test_cli_runner()
+
+    def run(*arguments: str, stdin: str | None = None) -> Result:
+        return runner.invoke(args=list(arguments), input=stdin)
+
+    return run
+
+
+@pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
     """A clock that stands still until the test shifts it."""
     with time_machine.travel("2026-11-24T12:00:00Z", tick=False) as traveller:
@@ -140,10 +155,10 @@ def serve(settings: dict[str, str]) -> Iterator[Callable[..., Server]]:
     """Start real gunicorns on this test's database; they are stopped with the test."""
     servers: list[Server] = []
 
-    def start(app: str = "wsgi:app", **more: Any) -> Server:
+    def start(app: str = "wsgi:app", healthy: str = "/readyz", **more: Any) -> Server:
         server = Server({**settings, **{name: str(value) for name, value in more.items()}}, app)
         servers.append(server)
-        server.start()
+        server.start(healthy)
         return server
 
     yield start

@@ -2,40 +2,22 @@
 
 import json
 import weakref
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
-from click.testing import Result
 from flask import Flask
 from sqlalchemy import event, insert
 
 from keyturn.auth.models import RefreshToken
 from keyturn.users.models import User
 from tests.support.api import BOB, JOHN, Api, assert_problem
+from tests.support.console import Run, printed
 from tests.support.database import execute, rows
 
 GOOD = "correct horse battery"
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(app: Flask) -> Run:
-    runner = app.test_cli_runner()
-
-    def run(*arguments: str, stdin: str | None = None) -> Result:
-        return runner.invoke(args=list(arguments), input=stdin)
-
-    return run
-
-
-def printed(result: Result) -> Any:
-    assert result.exit_code == 0, result.output
-    return json.loads(result.output)
 
 
 def test_create_asks_for_the_password_twice_without_echo(run: Run, api: Api) -> None:
@@ -311,7 +293,7 @@ def test_purge_works_in_batches(
     assert run("sessions", "purge").output == "Deleted 5 logins.\n"
 
 
-@pytest.mark.parametrize("group", ["users", "sessions", "services"])
+@pytest.mark.parametrize("group", ["users", "sessions", "services", "keys"])
 def test_every_command_teaches(run: Run, app: Flask, group: str) -> None:
     commands = app.cli.commands[group].commands  # type: ignore[attr-defined] # a group
     for name in commands:

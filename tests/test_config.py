@@ -20,7 +20,7 @@ from tests.support.server import ROOT
         ("REFRESH_SECRET", "k" * 64, "is a pattern, not random"),
         ("REFRESH_SECRET", "change-me-change-me-change-me-now", "is an example, not a secret"),
         ("ACCESS_SECRET", "a-string-secret-at-least-256-bits-long", "is an example"),
-        ("REFRESH_SECRET", SECRETS["ACCESS_SECRET"], "must differ"),
+        ("REFRESH_SECRET", SECRETS["KEY_ENCRYPTION_SECRET"], "must differ"),
         ("DATABASE_URL", "not a url", "is not a database URL"),
         ("DATABASE_URL", "sqlite://", "must name a file"),
         ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
@@ -33,7 +33,6 @@ from tests.support.server import ROOT
         ("REFRESH_GRACE", "-1", "must be a whole number"),
         ("REFRESH_GRACE", "\u0661", "must be a whole number"),
         ("PASSWORD_MIN_LENGTH", "7", "from 8 to 64"),
-        ("ISSUER", " ", "must not be empty"),
         *(
             ("CORS_ORIGINS", value, "is no origin like")
             for value in (
@@ -56,6 +55,13 @@ from tests.support.server import ROOT
         ("CORS_ORIGINS", "http://app.example.com", "which is not https"),
         ("CORS_ORIGINS", "http://127.0.0.1.example.com", "which is not https"),
         ("CORS_ORIGINS", "http://notlocalhost", "which is not https"),
+        ("ISSUER", " ", "must be a URL"),
+        ("ISSUER", "auth.example.com", "must be a URL"),
+        ("ISSUER", "https://auth.example.com/?a=b", "must be a URL"),
+        ("AUDIENCE", " ", "must not be empty"),
+        ("SIGNING_ALGORITHM", "HS256", "must be one of ES256, EdDSA, RS256"),
+        ("KEY_ENCRYPTION_SECRET", "short", "has 5 bytes, at least 32 are needed"),
+        ("ACCESS_SECRET", SECRETS["KEY_ENCRYPTION_SECRET"], "must differ"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(
@@ -71,6 +77,7 @@ def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as refused:
         Settings.load({"ACCESS_TTL": "soon"})
     assert "REFRESH_SECRET is not set" in str(refused.value)
+    assert "KEY_ENCRYPTION_SECRET is not set" in str(refused.value)
     assert "ACCESS_TTL must be" in str(refused.value)
 
 

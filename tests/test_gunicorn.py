@@ -4,6 +4,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import flask_migrate
+import jwt
+
+from keyturn.app import create_app
+from tests.conftest import SECRETS, dispose
+from tests.support.console import Run
+from tests.support.databases import Databases
 from tests.support.server import START_DEADLINE, Answer, Server
 
 Serve = Callable[..., Server]
@@ -97,9 +104,46 @@ def test_a_login_outlives_a_restart(serve: Serve) -> None:
     assert refresh(server, tokens["refreshToken"]).status == 200
 
 
+def test_a_stolen_key_is_refused_by_all_workers_without_a_restart(serve: Serve, run: Run) -> None:
+    server = serve(WEB_CONCURRENCY=2)
+    tokens = server.login()
+    stolen = jwt.get_unverified_header(tokens["accessToken"])["kid"]
+    bearer = {"Authorization": f"Bearer {tokens['accessToken']}"}
+
+    def statuses() -> set[int]:
+        return {server.request("GET", "/users/me", headers=bearer).status for _ in range(10)}
+
+    assert statuses() == {200}
+    assert run("keys", "revoke", stolen, "--yes").exit_code == 0
+    _wait_until(lambda: statuses() == {401})
+    fresh = refresh(server, tokens["refreshToken"]).json["accessToken"]
+    bearer["Authorization"] = f"Bearer {fresh}"
+    assert statuses() == {200}
+
+
+def test_a_start_before_the_migrations_waits_for_them(serve: Serve, databases: Databases) -> None:
+    url = databases.create()
+    server = serve(healthy="/livez", DATABASE_URL=url)
+    assert server.request("GET", "/readyz").status == 503
+    assert "Traceback" not in server.log()
+    app = create_app({**SECRETS, "DATABASE_URL": url})
+    with app.app_context():
+        flask_migrate.upgrade()
+    dispose(app)
+    assert server.request("GET", "/readyz").status == 200
+    assert len(server.request("GET", "/.well-known/jwks.json").json["keys"]) == 1
+
+
 def test_a_wrong_setting_stops_the_start_with_one_clear_line(serve: Serve) -> None:
-    failed = start_log(serve, ACCESS_SECRET="short")
-    assert "keyturn cannot start: ACCESS_SECRET has 5 bytes, at least 32 are needed" in failed
+    failed = start_log(serve, REFRESH_SECRET="short")
+    assert "keyturn cannot start: REFRESH_SECRET has 5 bytes, at least 32 are needed" in failed
+    assert "Traceback" not in failed
+
+
+def test_a_lost_encryption_secret_stops_the_start_and_says_what_helps(serve: Serve) -> None:
+    failed = start_log(serve, KEY_ENCRYPTION_SECRET="Qm5wErTy8UiOp2AsDf6GhJkLz9XcVb3N")
+    assert "keyturn cannot start: KEY_ENCRYPTION_SECRET does not open signing key 1" in failed
+    assert "flask keys rotate --now" in failed
     assert "Traceback" not in failed
 
 

@@ -16,6 +16,9 @@ from tests.support.server import ROOT
 PAGES = {"/docs", "/docs/<asset>"}
 PUBLIC = {
     *PAGES,
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
     "/auth/login",
     "/auth/logout",
     "/auth/refresh",

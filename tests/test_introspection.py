@@ -8,10 +8,10 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import SECRETS
 from tests.support.api import BOB, Api, assert_problem
 from tests.support.database import statements
 from tests.support.services import Service
+from tests.support.tokens import key_pair
 from tests.test_input import HOSTILE
 
 FORM = "application/x-www-form-urlencoded"
@@ -65,7 +65,7 @@ def forged(api: Api, app: Flask, clock: time_machine.Traveller) -> str:
     token = api.tokens()["accessToken"]
     claims = jwt.decode(token, options={"verify_signature": False})
     headers = jwt.get_unverified_header(token)
-    return jwt.encode(claims, SECRETS["REFRESH_SECRET"], "HS256", headers)
+    return key_pair(headers["alg"], headers["kid"]).sign(headers, claims)
 
 
 def nonsense(api: Api, app: Flask, clock: time_machine.Traveller) -> str:

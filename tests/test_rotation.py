@@ -40,7 +40,9 @@ def test_the_table_grows_with_logins_and_not_with_refreshes(api: Api, app: Flask
     assert login.generation == 5
 
 
-def test_a_refresh_that_rotates_is_one_statement(api: Api, app: Flask) -> None:
+def test_a_refresh_that_rotates_is_one_statement(
+    api: Api, app: Flask, clock: time_machine.Traveller
+) -> None:
     token = api.tokens()["refreshToken"]
     with statements(app) as sent:
         assert api.refresh(token).status_code == 200

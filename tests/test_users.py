@@ -1,6 +1,7 @@
 """The /users routes."""
 
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 
@@ -12,7 +13,7 @@ from tests.support.database import statements
 NEW = "correct horse battery"
 
 
-def test_me_is_one_query(api: Api, app: Flask) -> None:
+def test_me_is_one_query(api: Api, app: Flask, clock: time_machine.Traveller) -> None:
     token = api.tokens()["accessToken"]
     with statements(app) as sent:
         assert api.me(token).status_code == 200

@@ -20,6 +20,8 @@ from keyturn.http import answer, cors, docs, problems
 from keyturn.ops import health
 from keyturn.ops.cli import copy
 from keyturn.services import EXTENSION, Services
+from keyturn.tokens import routes as keys_routes
+from keyturn.tokens.cli import cli as keys_cli
 from keyturn.users import routes as users_routes
 from keyturn.users.cli import cli as users_cli
 
@@ -29,6 +31,7 @@ BLUEPRINTS = (
     auth_routes.blueprint,
     users_routes.blueprint,
     downstream_routes.blueprint,
+    keys_routes.blueprint,
     health.blueprint,
     docs.blueprint,
 )
@@ -65,4 +68,5 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     app.cli.add_command(users_cli)
     app.cli.add_command(sessions_cli)
     app.cli.add_command(services_cli)
+    app.cli.add_command(keys_cli)
     return app

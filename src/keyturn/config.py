@@ -6,8 +6,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -31,6 +33,13 @@ def _text(raw: str) -> str:
     if not raw.strip():
         raise ValueError("must not be empty")
     return raw.strip()
+
+
+def _url(raw: str) -> str:
+    parts = urlsplit(raw)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a URL of http or https without query and fragment")
+    return raw
 
 
 def _secret(raw: str) -> str:
@@ -98,19 +107,45 @@ def setting(parse: Callable[[str], Any], explanation: str, default: str | None =
     )
 
 
+def optional(parse: Callable[[str], Any], explanation: str) -> Any:
+    """Declare a setting that may be left out and has no default: it is None then."""
+    return field(default=None, metadata={"parse": parse, "help": explanation, "default": None})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one running service. A setting's variable is its name in capitals."""
 
-    access_secret: str = setting(
-        _secret,
-        "Signs access tokens with HS256; at least 32 random bytes. Other services that hold it can "
-        "sign tokens, too.",
-    )
     refresh_secret: str = setting(
         _secret,
         "Signs refresh tokens; at least 32 random bytes, known to Keyturn alone. "
         "A new one logs everybody out.",
+    )
+    key_encryption_secret: str | None = optional(
+        _secret,
+        "Encrypts the private keys in the database; at least 32 random bytes. Required unless "
+        "`ACCESS_SECRET` is set. With another one the keys that are there cannot be used.",
+    )
+    access_secret: str | None = optional(
+        _secret,
+        "Signs access tokens with HS256 instead of key pairs; at least 32 random bytes. Other "
+        "services that hold it can sign tokens, too.",
+    )
+    signing_algorithm: str = setting(
+        _choice("ES256", "EdDSA", "RS256"),
+        "What the next key pair is made for; those that are there stay what they are.",
+        "ES256",
+    )
+    key_rotation_days: int = setting(
+        _number(0, 3650),
+        "A new key pair takes over after so many days; 0: only when `flask keys rotate` says so.",
+        "90",
+    )
+    jwks_max_age: int = setting(
+        _number(0, DAY),
+        "Seconds that others may keep the public keys, and a new key waits before it signs. Not "
+        "less than any verifier keeps them by its own configuration.",
+        "600",
     )
     database_url: URL = setting(
         database_url,
@@ -123,7 +158,7 @@ class Settings:
         "production",
     )
     issuer: str = setting(
-        _text, "`iss` of every token: the URL this service is known by.", "http://127.0.0.1:8000"
+        _url, "`iss` of every token: the URL this service is known by.", "http://127.0.0.1:8000"
     )
     audience: str = setting(_text, "`aud` of access tokens: who they are meant for.", "keyturn")
     cors_origins: frozenset[str] = setting(
@@ -213,11 +248,20 @@ class Settings:
                 values |= _read(declared, environ.get(name))
             except ValueError as error:
                 faults.append(f"{name} {error}")
-        if not faults and values["access_secret"] == values["refresh_secret"]:
-            faults.append("ACCESS_SECRET and REFRESH_SECRET must differ")
-        if faults:
+        if not {"ACCESS_SECRET", "KEY_ENCRYPTION_SECRET"} & environ.keys():
+            faults.append("KEY_ENCRYPTION_SECRET is not set")
+        if faults := faults or _secrets_used_twice(values):
             raise ConfigurationError("; ".join(faults))
         return cls(**values)
+
+
+def _secrets_used_twice(values: Mapping[str, Any]) -> list[str]:
+    secrets = [one.name for one in fields(Settings) if one.metadata["parse"] is _secret]
+    return [
+        f"{one.upper()} and {other.upper()} must differ"
+        for one, other in combinations([name for name in secrets if name in values], 2)
+        if values[one] == values[other]
+    ]
 
 
 def _read(declared: "Field[Any]", raw: str | None) -> dict[str, Any]:
@@ -233,8 +277,10 @@ def markdown() -> str:
     rows = ["| variable | type | default | meaning |", "| --- | --- | --- | --- |"]
     for declared in fields(Settings):
         default = declared.metadata["default"]
-        kind = getattr(declared.type, "__name__", str(declared.type))
-        shown = "required" if default is None else f"`{default}`" if default else "not set"
+        kind = (get_args(declared.type) or (declared.type,))[0].__name__
+        shown = f"`{default}`" if default else "not set"
+        if declared.default is MISSING:
+            shown = "required"
         rows.append(
             f"| `{declared.name.upper()}` | {kind} | {shown} | {declared.metadata['help']} |"
         )

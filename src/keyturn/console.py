@@ -1,7 +1,7 @@
 """What all commands share: how they print, what they ask, and the exit codes they end with.
 
 Exit codes: 0 done; 1 something broke; 2 the command line is wrong; 3 no such user,
-session or service; 4 it is there already; 5 refused by a rule.
+session, service or key; 4 it is there already; 5 refused by a rule.
 """
 
 import json
@@ -20,6 +20,7 @@ from keyturn.errors import (
     EmailTakenError,
     KeyturnError,
     ServiceExistsError,
+    UnknownKeyError,
     UnknownLoginError,
     UnknownServiceError,
     UnknownUserError,
@@ -37,6 +38,7 @@ _EXIT_CODES: tuple[tuple[type[KeyturnError], int], ...] = (
     (UnknownUserError, NOT_FOUND),
     (UnknownLoginError, NOT_FOUND),
     (UnknownServiceError, NOT_FOUND),
+    (UnknownKeyError, NOT_FOUND),
     (EmailTakenError, EXISTS),
     (ServiceExistsError, EXISTS),
     (WeakPasswordError, REFUSED),

@@ -262,6 +262,12 @@ class ServiceExistsError(KeyturnError):
     detail = "There is a service of this name already."
 
 
+class UnknownKeyError(KeyturnError):
+    """No such signing key. Operators name keys; no route does."""
+
+    detail = "There is no such key."
+
+
 class EmailTakenError(KeyturnError):
     """Another user has this e-mail; case makes no difference."""
 

@@ -6,6 +6,7 @@ from typing import cast
 
 from flask import current_app
 
+from keyturn import clock
 from keyturn.auth.tokens import Lifetimes, TokenIssuer
 from keyturn.blocklist import common_passwords
 from keyturn.config import Settings
@@ -13,8 +14,13 @@ from keyturn.origin import origin_of
 from keyturn.passwords import Passwords
 from keyturn.policy import PasswordPolicy
 from keyturn.tokens.access import AccessTokens
+from keyturn.tokens.key_rotation import KeyMaker
+from keyturn.tokens.keypairs import Vault
+from keyturn.tokens.keyring import KeyRing
+from keyturn.tokens.lifecycle import Schedule
 from keyturn.tokens.refresh import RefreshTokens
-from keyturn.tokens.signing import HmacSigner
+from keyturn.tokens.signing import HmacSigner, Signer
+from keyturn.tokens.stored import StoredKeys
 
 EXTENSION = "keyturn"
 
@@ -26,7 +32,9 @@ class Services:
     settings: Settings
     passwords: Passwords
     policy: PasswordPolicy
-    issuer: TokenIssuer
+    signer: Signer
+    key_maker: KeyMaker | None  # none where one secret signs
+    tokens: TokenIssuer
     lifetimes: Lifetimes
     retention: timedelta
     allowed_origins: frozenset[str]
@@ -34,8 +42,9 @@ class Services:
     @classmethod
     def of(cls, settings: Settings) -> "Services":
         """Build everything a running service needs."""
+        signer, key_maker = _signing(settings)
         access = AccessTokens(
-            HmacSigner(settings.access_secret.encode()),
+            signer,
             issuer=settings.issuer,
             audience=settings.audience,
             lifetime=settings.access_ttl,
@@ -50,7 +59,9 @@ class Services:
                 common=common_passwords(),
                 service=("Keyturn", settings.issuer, settings.audience),
             ),
-            issuer=TokenIssuer(access, refresh),
+            signer=signer,
+            key_maker=key_maker,
+            tokens=TokenIssuer(access, refresh),
             lifetimes=Lifetimes(
                 idle=timedelta(seconds=settings.refresh_idle_ttl),
                 absolute=timedelta(seconds=settings.refresh_absolute_ttl),
@@ -61,6 +72,31 @@ class Services:
                 filter(None, (origin_of(settings.issuer), *settings.cors_origins))
             ),
         )
+
+    @property
+    def issuer(self) -> TokenIssuer:
+        """What makes and reads tokens, under the keys as they are now. Ask before a transaction."""
+        self.current_signer()
+        return self.tokens
+
+    def current_signer(self) -> Signer:
+        """Return the signer, what it knows less than a second old. Ask before a transaction."""
+        self.signer.refresh(clock.now())
+        return self.signer
+
+
+def _signing(settings: Settings) -> tuple[Signer, KeyMaker | None]:
+    if settings.access_secret is not None:
+        return HmacSigner(settings.access_secret.encode()), None
+    schedule = Schedule.of(
+        jwks_max_age=settings.jwks_max_age,
+        access_ttl=settings.access_ttl,
+        leeway=settings.leeway,
+        rotation_days=settings.key_rotation_days,
+    )
+    vault = Vault(cast("str", settings.key_encryption_secret).encode())  # set, if the other is not
+    key_maker = KeyMaker(settings.signing_algorithm, vault, schedule)
+    return KeyRing(StoredKeys(key_maker), vault, schedule), key_maker
 
 
 def services() -> Services:

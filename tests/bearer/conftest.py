@@ -7,7 +7,7 @@ import pytest
 from keyturn.app import create_app
 from tests.conftest import SECRETS, dispose
 from tests.support.databases import Databases
-from tests.support.targets import HS256, Target, keyturn_target, service_target
+from tests.support.targets import Target, keyturn_target, service_target
 from tests.support.web import WebServer
 
 
@@ -17,7 +17,7 @@ def target(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Tar
     if request.param != "keyturn":
         yield service_target(request.param)
         return
-    app = create_app({**SECRETS, **HS256, "DATABASE_URL": databases.lasting_copy()})
+    app = create_app({**SECRETS, "DATABASE_URL": databases.lasting_copy()})
     yield keyturn_target(app)
     dispose(app)
 

@@ -7,11 +7,15 @@ from typing import Any
 
 from keyturn.app import create_app
 
-keyturn = create_app()
+app = create_app()
+answer_to = app.wsgi_app
 
 
-def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    answer = keyturn(environ, start_response)
+def dying(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    answer = answer_to(environ, start_response)
     if "HTTP_X_DIE" in environ:
         os.kill(os.getpid(), signal.SIGKILL)
     return answer
+
+
+app.wsgi_app = dying  # type: ignore[method-assign] # Flask's own way to wrap it

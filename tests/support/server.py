@@ -47,7 +47,8 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
 
-    def start(self) -> None:
+    def start(self, healthy: str = "/readyz") -> None:
+        """Start, and wait until this route is well."""
         gunicorn = str(Path(sys.executable).with_name("gunicorn"))
         self._process = subprocess.Popen(
             [gunicorn, self._app],
@@ -57,14 +58,14 @@ class Server:
             stderr=subprocess.STDOUT,
         )
         deadline = time.monotonic() + START_DEADLINE
-        while not self._is_ready():
+        while not self._is_well(healthy):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"gunicorn did not start:\n{self.log()}")
             time.sleep(0.05)
 
-    def _is_ready(self) -> bool:
+    def _is_well(self, healthy: str) -> bool:
         try:
-            return self.request("GET", "/readyz").status == 200
+            return self.request("GET", healthy).status == 200
         except OSError:
             return False
 
@@ -137,6 +138,7 @@ class Server:
 
 
 def free_port() -> int:
+    """A port of the loopback interface that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

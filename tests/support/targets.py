@@ -12,11 +12,11 @@ from werkzeug.test import TestResponse
 
 from keyturn.bearer import Bearer, KeySet, StaticKeys, current_claims, ijson
 from tests.support.api import Api, assert_problem
-from tests.support.tokens import SigningKey, known_key, shared_secret
+from tests.support.keys import opened_key
+from tests.support.tokens import SigningKey, known_key
 
 ISSUER = "https://auth.example.com"
 AUDIENCE = "orders"
-HS256 = {"ACCESS_SECRET": "kT7vQx2LrN9sYbE4wZjH6mUcFpGaDtRo"}  # of a Keyturn that is a target
 CHALLENGE = 'Bearer realm="keyturn", error="invalid_token", error_description="Invalid JWT"'
 
 
@@ -90,9 +90,8 @@ def service_target(algorithm: str) -> Target:
 
 
 def keyturn_target(app: Flask) -> Target:
-    """Keyturn itself, which signs with `HS256`, and a token of Bob's."""
+    """Keyturn itself, with a token of Bob's, and the private key it was signed with."""
     client = app.test_client()
     issued = Api(client).tokens()["accessToken"]
     header, claims = (ijson.parse(base64url_decode(part)) for part in issued.split(".")[:2])
-    key = shared_secret(HS256["ACCESS_SECRET"].encode(), header["kid"])
-    return Target(client, "/users/me", key, header, claims)
+    return Target(client, "/users/me", opened_key(app, header["kid"]), header, claims)

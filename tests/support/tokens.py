@@ -72,7 +72,11 @@ _NEW_KEYS: dict[str, Callable[[], Any]] = {
 
 
 def key_pair(algorithm: str, kid: str = "first") -> SigningKey:
-    private = _NEW_KEYS[algorithm]()
+    return key_of(_NEW_KEYS[algorithm](), algorithm, kid)
+
+
+def key_of(private: Any, algorithm: str, kid: str) -> SigningKey:
+    """A private key of cryptography's, to sign with."""
     named = {"kid": kid, "alg": algorithm, "use": "sig"}
     to_jwk: Callable[..., dict[str, Any]] = get_default_algorithms()[algorithm].to_jwk
     public = to_jwk(private.public_key(), as_dict=True)

@@ -1,13 +1,14 @@
 """Writes an answer: a schema dumps what the view returns."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, jsonify
+from flask import Flask, Response, current_app, jsonify, request
 from marshmallow import Schema
 
-from keyturn.http.contract import JSON, Answer, Header, sends
+from keyturn.http.contract import JSON, Answer, Header, reads, sends
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -69,6 +70,42 @@ def kept_for(seconds: int) -> Callable[[Callable[..., Response]], Callable[..., 
             return response
 
         return wrapper
+
+    return decorate
+
+
+_IF_NONE_MATCH = Header("If-None-Match", "The ETag of an answer that is still at hand.")
+
+
+@dataclass(frozen=True)
+class Document:
+    """JSON text that whoever asked may keep for `max_age` seconds."""
+
+    text: str
+    max_age: int
+
+
+def answers_document(
+    schema_class: type[Schema],
+) -> Callable[[Callable[..., Document]], Callable[..., Response]]:
+    """Answer 200 with the document that the view returns, or 304 to whoever has it (RFC 9110, 13).
+
+    It fits the schema; it is not dumped, because such text is made once and sent often.
+    """
+
+    def decorate(view: Callable[..., Document]) -> Callable[..., Response]:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Response:
+            document = view(*args, **kwargs)
+            response = current_app.response_class(document.text, mimetype=JSON)
+            response.cache_control.public = True
+            response.cache_control.max_age = document.max_age
+            response.add_etag()
+            response.make_conditional(request)
+            return response
+
+        kept = sends(Answer(200, JSON, schema_class()), Answer(304))
+        return kept(reads(_IF_NONE_MATCH)(wrapper))
 
     return decorate
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from keyturn.database import db
 from keyturn.errors import UnavailableError
 from keyturn.http.answer import answers, public
+from keyturn.services import services
 
 blueprint = Blueprint("health", __name__)
 
@@ -35,15 +36,18 @@ def alive() -> dict[str, str]:
 @public
 @answers(HealthSchema)
 def ready() -> dict[str, str]:
-    """Answer whether the database is there and has all migrations."""
+    """Answer whether the database is there, has all migrations, and keys that can be used."""
     try:
-        found = db.session().scalars(text("SELECT version_num FROM alembic_version")).all()
+        with db.engine.connect() as connection:
+            found = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
     except SQLAlchemyError as error:
         raise UnavailableError(
             "The database cannot be asked, or has no migrations yet.", retry_after=RETRY_AFTER
         ) from error
     if list(found) != expected_heads():
         raise UnavailableError("The database lacks migrations.", retry_after=RETRY_AFTER)
+    if services().current_signer().fault is not None:
+        raise UnavailableError("The signing keys cannot be used.", retry_after=RETRY_AFTER)
     return {"status": "ok"}
 
 

@@ -1,17 +1,35 @@
 """How a token gets its signature, and the keys that check it.
 
-`Signer` is the seam: the HMAC of one secret today, key pairs that rotate behind the same two
-methods.
+`Signer` is the seam: the HMAC of one secret here, key pairs that rotate in
+`keyturn.tokens.keyring`.
 """
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import jwt
 
 from keyturn.bearer.keys import KeySet, StaticKeys
+
+
+@dataclass(frozen=True)
+class PublicKeys:
+    """What others may know of a signer's keys: a JWK Set as JSON text, and the algorithms."""
+
+    document: str
+    algorithms: tuple[str, ...]
+
+    @classmethod
+    def of(cls, jwks: Iterable[Mapping[str, str]], *algorithms: str) -> "PublicKeys":
+        """Return a set of keys with their algorithms, and of more algorithms that have no key."""
+        keys = list(jwks)
+        used = {key["alg"] for key in keys}.union(algorithms)
+        return cls(json.dumps({"keys": keys}), tuple(sorted(used)))
 
 
 class Signer(Protocol):
@@ -20,6 +38,20 @@ class Signer(Protocol):
     @property
     def keys(self) -> KeySet:
         """The keys that verify."""
+
+    @property
+    def public(self) -> PublicKeys:
+        """What others may know of them."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why tokens cannot be signed, now or when the next key's turn comes; None if they can."""
+
+    def refresh(self, now: datetime) -> None:
+        """Take over what was done to the keys elsewhere. Not to be called in a transaction.
+
+        Raises `UnavailableError` where that cannot be known.
+        """
 
     def sign(self, claims: Mapping[str, Any], *, typ: str) -> str:
         """Return the claims as a signed JWT whose header carries `typ` and the key's `kid`."""
@@ -37,6 +69,11 @@ class HmacSigner:
         key = {"kty": "oct", "k": encoded, "kid": self._kid, "alg": self.ALGORITHM}
         self._key = jwt.PyJWK(key)
         self.keys: KeySet = StaticKeys({"keys": [key]}, algorithms=[self.ALGORITHM])
+        self.public = PublicKeys.of([], self.ALGORITHM)  # the secret is nobody else's
+        self.fault: str | None = None
+
+    def refresh(self, now: datetime) -> None:
+        """Do nothing: the secret stays what it is."""
 
     def sign(self, claims: Mapping[str, Any], *, typ: str) -> str:
         """Return the claims as a signed JWT whose header carries `typ` and the key's `kid`."""
