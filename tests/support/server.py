@@ -35,8 +35,11 @@ class Answer:
 class Server:
     """Starts gunicorn as the Makefile does, with the given settings in its environment."""
 
-    def __init__(self, settings: dict[str, str], app: str = "wsgi:app") -> None:
+    def __init__(
+        self, settings: dict[str, str], app: str = "wsgi:app", folder: Path = ROOT
+    ) -> None:
         self._app = app
+        self._folder = folder
         self.port = int(settings.get("PORT") or free_port())
         self._environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
@@ -52,7 +55,7 @@ class Server:
         gunicorn = str(Path(sys.executable).with_name("gunicorn"))
         self._process = subprocess.Popen(
             [gunicorn, self._app],
-            cwd=ROOT,
+            cwd=self._folder,
             env=self._environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,
