@@ -30,6 +30,13 @@ def test_not_ready_without_migrations(tmp_path: Path) -> None:
 
 
 def test_not_ready_on_an_older_schema(api: Api, app: Flask) -> None:
-    execute(app, text("UPDATE alembic_version SET version_num = '0000'"))
+    execute(app, text("UPDATE alembic_version SET version_num = '0001'"))
     assert_problem(api.get("/readyz", None), 503, "unavailable")
     assert api.get("/livez", None).status_code == 200
+
+
+def test_ready_on_a_newer_schema_for_as_long_as_the_old_release_serves(
+    api: Api, app: Flask
+) -> None:
+    execute(app, text("UPDATE alembic_version SET version_num = '9999'"))
+    assert api.get("/readyz", None).status_code == 200

@@ -44,18 +44,24 @@ def ready() -> dict[str, str]:
         raise UnavailableError(
             "The database cannot be asked, or has no migrations yet.", retry_after=RETRY_AFTER
         ) from error
-    if list(found) != expected_heads():
+    if not found or outdated_revisions().intersection(found):
         raise UnavailableError("The database lacks migrations.", retry_after=RETRY_AFTER)
     if services().current_signer().fault is not None:
         raise UnavailableError("The signing keys cannot be used.", retry_after=RETRY_AFTER)
     return {"status": "ok"}
 
 
-def expected_heads() -> list[str]:
-    """Return the heads of the migrations that belong to this code."""
-    return _heads_in(str(current_app.extensions["migrate"].directory))
+def outdated_revisions() -> frozenset[str]:
+    """Return the revisions of a database that lacks migrations which belong to this code.
+
+    One that this code does not know is of a newer release, for which the database is migrated while
+    this one still serves.
+    """
+    return _outdated_in(str(current_app.extensions["migrate"].directory))
 
 
 @cache
-def _heads_in(directory: str) -> list[str]:
-    return ScriptDirectory(directory).get_heads()
+def _outdated_in(directory: str) -> frozenset[str]:
+    scripts = ScriptDirectory(directory)
+    known = {script.revision for script in scripts.walk_revisions()}
+    return frozenset(known.difference(scripts.get_heads()))
