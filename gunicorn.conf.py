@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import socket
 import struct
 import sys
+import tempfile
 from http import HTTPStatus
 
 from dotenv import load_dotenv
@@ -21,7 +23,7 @@ try:
 except ConfigurationError as error:
     sys.exit(f"keyturn cannot start: {error}")
 
-bind = f"{settings.host}:{settings.port}"
+bind = [f"{settings.host}:{settings.port}"]
 
 # Threads, because argon2 releases the GIL: while one hashes, the others answer.
 worker_class = "gthread"
@@ -38,6 +40,14 @@ keepalive = 75  # longer than a reverse proxy keeps its side (nginx: 60), so the
 
 # Nothing forwarded is believed here; TRUSTED_PROXIES says how many hops the application believes.
 forwarded_allow_ips = ""
+logger_class = "keyturn.ops.serving.Logger"
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it as it is imported
+if settings.metrics_port:
+    bind.append(f"{settings.metrics_host}:{settings.metrics_port}")
+    if METRICS_FOLDER not in os.environ:  # SIGHUP reads this file again
+        os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix="keyturn-metrics-")
+
 control_socket_disable = True  # several instances would share one default path
 
 SLOW_CLIENT = 10  # seconds without a byte, within a request
@@ -63,6 +73,25 @@ def post_fork(_server, worker):
         listener.sock.setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SLOW_CLIENT, 0)
         )
+
+
+def child_exit(_server, worker):
+    """Forget what was going on in a worker; what it counted as done stays."""
+    if settings.metrics_port:
+        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see above
+
+        mark_process_dead(worker.pid)
+
+
+def pre_exec(server):
+    """Let the master that takes over count for itself, from zero."""
+    server.cfg.env_orig.pop(METRICS_FOLDER, None)
+
+
+def on_exit(_server):
+    """Take the metrics' folder away."""
+    if settings.metrics_port:
+        shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
 
 
 def write_problem(sock, status, _reason, _message):

@@ -17,7 +17,7 @@ from keyturn.downstream import routes as downstream_routes
 from keyturn.downstream.cli import cli as services_cli
 from keyturn.errors import ConfigurationError
 from keyturn.http import answer, cors, docs, problems
-from keyturn.ops import health
+from keyturn.ops import health, logs, metrics, reporting
 from keyturn.ops.cli import copy
 from keyturn.services import EXTENSION, Services
 from keyturn.tokens import routes as keys_routes
@@ -43,6 +43,7 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     Raises `ConfigurationError` where a setting is missing or wrong, or the database cannot be used.
     """
     settings = Settings.load({**os.environ, **(overrides or {})})
+    logs.configure(level=settings.log_level, readable=not settings.is_production)
     app = Flask(__name__, static_folder=None)
     if app.debug and settings.is_production:
         raise ConfigurationError("FLASK_DEBUG is refused where KEYTURN_ENV is production")
@@ -55,6 +56,10 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    observe = metrics.observe if settings.metrics_port else None
+    reporting.init_app(app, believe_ids=settings.trusted_proxies > 0, observe=observe)
+    if settings.metrics_port:
+        metrics.serve_at(app, settings.metrics_port)
     db.init_app(app)
     migrate.init_app(app, db)
     with app.app_context():

@@ -211,6 +211,12 @@ class Settings:
         "0 believes no such header.",
         "0",
     )
+    log_level: str = setting(
+        _choice("debug", "info", "warning", "error"),
+        "Least important lines that are logged. `info` has a line for every request, `warning` "
+        "only those that ask for attention.",
+        "info",
+    )
     sqlite_busy_timeout: int = setting(
         _number(1, 60), "Seconds to wait for another writer before answering 503.", "5"
     )
@@ -227,6 +233,14 @@ class Settings:
     )
     port: int = setting(_number(1, 65535), "Where gunicorn listens.", "8000")
     host: str = setting(_text, "The address gunicorn listens at.", "127.0.0.1")
+    metrics_port: int = setting(
+        _number(0, 65535),
+        "Where gunicorn answers Prometheus at `/metrics`, and nothing else; 0: nowhere.",
+        "0",
+    )
+    metrics_host: str = setting(
+        _text, "The address of that port. Keep it from the public.", "127.0.0.1"
+    )
     web_concurrency: int = setting(
         _number(0, 64), "gunicorn worker processes; 0: one for each core.", "0"
     )
@@ -252,7 +266,10 @@ class Settings:
             faults.append("KEY_ENCRYPTION_SECRET is not set")
         if faults := faults or _secrets_used_twice(values):
             raise ConfigurationError("; ".join(faults))
-        return cls(**values)
+        settings = cls(**values)
+        if settings.metrics_port == settings.port:
+            raise ConfigurationError("METRICS_PORT and PORT must differ")
+        return settings
 
 
 def _secrets_used_twice(values: Mapping[str, Any]) -> list[str]:

@@ -132,7 +132,11 @@ def _reading() -> Iterator[Connection]:
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return how connections are pooled: one a thread, tried before use if over a network."""
-    options: dict[str, Any] = {"pool_size": settings.threads, "max_overflow": 0}
+    options: dict[str, Any] = {
+        "pool_size": settings.threads,
+        "max_overflow": 0,
+        "hide_parameters": True,  # an error's text must not show what was to be stored
+    }
     if settings.database_url.get_backend_name() == "postgresql":
         timeouts = (
             f"-c lock_timeout={settings.postgres_lock_timeout}s"

@@ -1,4 +1,4 @@
-"""Keyturn in a worker that is killed, if asked to, after its commit and before its answer."""
+"""Keyturn in a worker that fails, if asked to, after its commit and before its answer."""
 
 import os
 import signal
@@ -15,6 +15,8 @@ def dying(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterab
     answer = answer_to(environ, start_response)
     if "HTTP_X_DIE" in environ:
         os.kill(os.getpid(), signal.SIGKILL)
+    if "HTTP_X_RAISE" in environ:
+        raise ValueError(environ["HTTP_X_RAISE"])
     return answer
 
 

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE = 30  # seconds; a bound, not an expectation
@@ -41,25 +44,33 @@ class Server:
         self._app = app
         self._folder = folder
         self.port = int(settings.get("PORT") or free_port())
+        self._process: subprocess.Popen[bytes] | None = None
+        self._master = 0
+        self._own = tempfile.TemporaryDirectory(prefix="keyturn-server-")
+        self.tmp = Path(self._own.name, "tmp")
+        self.tmp.mkdir()
+        self._pidfile = Path(self._own.name, "pid")
+        self._log = Path(self._own.name, "log")
         self._environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
             **settings,
             "PORT": str(self.port),
+            "TMPDIR": str(self.tmp),
             "PYTHON_DOTENV_DISABLED": "1",  # the settings of a developer are none of the tests
         }
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
 
     def start(self, healthy: str = "/readyz") -> None:
         """Start, and wait until this route is well."""
         gunicorn = str(Path(sys.executable).with_name("gunicorn"))
-        self._process = subprocess.Popen(
-            [gunicorn, self._app],
-            cwd=self._folder,
-            env=self._environment,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [gunicorn, "--pid", str(self._pidfile), self._app],
+                cwd=self._folder,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._master = self._process.pid
         deadline = time.monotonic() + START_DEADLINE
         while not self._is_well(healthy):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -75,33 +86,70 @@ class Server:
     def close(self) -> None:
         """Stop, and forget the log."""
         self.stop()
-        self._log.close()
+        self._own.cleanup()
 
     def stop(self) -> None:
         """Stop gracefully; kill if that takes too long."""
-        if self._process is None:
+        if self._process is None or self.is_gone():
             return
-        self._process.terminate()
+        self.terminate()
         try:
-            self._process.wait(timeout=START_DEADLINE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+            self.wait_until(self.is_gone)
+        except AssertionError:
+            self.kill()
+
+    def terminate(self) -> None:
+        """Tell it to stop, and go on."""
+        os.kill(self._master, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill all of its processes at once."""
+        for pid in (self._master, *self.worker_pids()):
+            os.kill(pid, signal.SIGKILL)
+        self.wait_until(self.is_gone)
+
+    def is_gone(self) -> bool:
+        assert self._process is not None
+        self._process.poll()  # our own child stays a zombie until it is asked
+        return _is_gone(self._master)
+
+    def replace(self) -> bool:
+        """Let a new one take over, as an operator does; return whether it did."""
+        assert self._process is not None
+        script = subprocess.Popen(["sh", "docs/deploy/restart.sh", str(self._pidfile)], cwd=ROOT)
+        self.wait_until(lambda: script.poll() is not None)
+        self._process.poll()  # our own child stays a zombie until it is asked
+        self._master = int(self._pidfile.read_text())
+        return script.returncode == 0
 
     def worker_pids(self) -> list[int]:
         """The workers' process ids."""
-        assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        children = Path(f"/proc/{self._master}/task/{self._master}/children").read_text()
         return [int(pid) for pid in children.split()]
 
     def kill_worker(self, pid: int) -> None:
         assert pid in self.worker_pids()
         os.kill(pid, signal.SIGKILL)
 
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_DEADLINE
+        while not condition():
+            assert time.monotonic() < deadline, f"not in time:\n{self.log()}"
+            time.sleep(0.01)
+
     def log(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode()
+        return self._log.read_text()
+
+    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """All samples, by name and labels, as Prometheus reads them."""
+        url = f"http://127.0.0.1:{self._environment['METRICS_PORT']}/metrics"
+        with urlopen(url, timeout=START_DEADLINE) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            return {
+                (sample.name, frozenset(sample.labels.items())): sample.value
+                for family in families
+                for sample in family.samples
+            }
 
     def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -138,6 +186,14 @@ class Server:
         answer = self.request("POST", "/auth/login", {"email": email, "password": password})
         assert answer.status == 200, answer.body
         return dict(answer.json)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
 
 
 def free_port() -> int:

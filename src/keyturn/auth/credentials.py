@@ -7,6 +7,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from keyturn import notes
 from keyturn.auth import sessions
 from keyturn.database import transaction
 from keyturn.errors import UnknownUserError, WrongPasswordError
@@ -19,6 +20,7 @@ USER_DISABLED = "user_disabled"
 USER_DELETED = "user_deleted"
 
 
+@notes.event("change_password")
 def change_password(
     session: Session,
     *,

@@ -14,7 +14,7 @@ from uuid import UUID
 from flask import request
 from sqlalchemy import bindparam, select
 
-from keyturn import clock
+from keyturn import clock, notes
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.bearer.errors import (
     ExpiredTokenError,
@@ -82,6 +82,7 @@ def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
 
 def live_principal(claims: AccessClaims, now: datetime) -> Principal:
     """Return whose login it is. Raises `RevokedTokenError` where it or its user has no right."""
+    notes.add(user=claims.user_id, login=claims.login_id)
     row = look_up(_LIVE_PRINCIPAL, {"sid": claims.login_id, "sub": claims.user_id, "at": now})
     if row is None:
         raise RevokedTokenError

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from keyturn import notes
 from keyturn.auth import sessions
 from keyturn.auth.models import RefreshToken
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
@@ -16,6 +17,7 @@ from keyturn.users.models import User
 PURGED_WITH_A_LOGIN = 10  # more than one, so that the dead cannot outgrow the living
 
 
+@notes.event("login")
 def log_in(
     session: Session,
     *,
@@ -35,10 +37,12 @@ def log_in(
     Raises `InvalidCredentialsError` for a wrong password, an unknown e-mail and a disabled user
     alike, after the same work. The hashing happens outside of any transaction.
     """
-    replaced = None if replaces is None else sessions.login_of(replaces, issuer)
+    replaced = None if replaces is None else sessions.read(replaces, issuer)
     user = session.scalar(select(User).where(User.email == email))
     session.commit()
     verdict = passwords.verify(password, user.password_hash if user else None)
+    if user is not None:
+        notes.add(user=user.id)
     if user is None or user.disabled_at is not None or not verdict.right:
         raise InvalidCredentialsError
     with transaction(session):
@@ -51,8 +55,9 @@ def log_in(
         session.add(login)
         session.flush()
         sessions.delete_dead(session, before=now - retention, limit=PURGED_WITH_A_LOGIN)
+        notes.add(login=login.id)
         if replaced is not None:
-            which = RefreshToken.id == replaced
+            which = RefreshToken.id == replaced.login_id
             sessions.end_logins(session, which, reason=sessions.REPLACED, now=now)
         return issuer.both(login, now)
 

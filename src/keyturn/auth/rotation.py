@@ -7,12 +7,13 @@ get is decided by `judge`, a pure function, on the row as it then stands.
 
 import hashlib
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import Enum
 from typing import Any, cast
 
 from sqlalchemy import Row, Table, and_, bindparam, case, exists, select, update
 from sqlalchemy.orm import Session
 
+from keyturn import notes
 from keyturn.auth import sessions
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
@@ -30,19 +31,20 @@ from keyturn.users.models import User
 
 MAX_REPLAYS = 32  # a page whose twenty requests all met a 401, and some retries
 
+ROTATED = "rotated"  # the result of a refresh that is no verdict
 REUSED = "reused"  # the `revoked_reason` of a login that reuse ended
 
 
 class Verdict(Enum):
-    """What a refresh token that did not rotate gets."""
+    """What a refresh token that did not rotate gets; its value is the word for logs and metrics."""
 
-    INVALID = auto()
-    EXPIRED = auto()
-    REVOKED = auto()
-    SUCCESSOR = auto()
-    ACCESS_ONLY = auto()
-    TOO_MANY_REPLAYS = auto()
-    REUSED = auto()
+    INVALID = "invalid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    SUCCESSOR = "replayed"
+    ACCESS_ONLY = "access_only"
+    TOO_MANY_REPLAYS = "too_many_replays"
+    REUSED = "reused"
 
 
 REFUSALS: dict[Verdict, type[KeyturnError]] = {
@@ -105,6 +107,7 @@ _COUNT_REPLAY = (
 )
 
 
+@notes.event("refresh")
 def refresh(
     session: Session,
     *,
@@ -121,12 +124,14 @@ def refresh(
     `keyturn.errors`. Nothing is changed then, except that reuse has ended the login.
     """
     presented = issuer.refresh.decode(token)
+    notes.add(user=presented.user_id, login=presented.login_id)
     key_hash = _hash_of(retry_key, presented)
     with transaction(session):
         rotated = session.execute(
             _ROTATE, _parameters(presented, key_hash, client, lifetimes, now)
         ).one_or_none()
         if rotated is not None:
+            notes.add(result=ROTATED)
             return issuer.both(rotated, now)
         login = session.execute(_READ, _key(presented)).one_or_none()
         verdict = judge(login, presented.generation, key_hash, lifetimes.grace, now)
@@ -135,6 +140,7 @@ def refresh(
             sessions.end_logins(session, stolen, reason=REUSED, now=now)
         elif verdict in (Verdict.SUCCESSOR, Verdict.ACCESS_ONLY):
             session.execute(_COUNT_REPLAY, {"sid": presented.login_id})
+            notes.add(result=verdict.value)
             make = issuer.both if verdict is Verdict.SUCCESSOR else issuer.access_only
             return make(login, now)  # type: ignore[arg-type] # a Row has the columns
     # Only now: an exception inside of the transaction would undo the revocation.

@@ -1,18 +1,20 @@
 """Logins as their user sees them, sessions: listed, ended, and deleted when long dead."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from keyturn import notes
 from keyturn.auth import revocations
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
 from keyturn.database import transaction
 from keyturn.errors import KeyturnError, UnknownLoginError
+from keyturn.tokens.refresh import PresentedToken
 
 LOGGED_OUT = "logout"
 REPLACED = "replaced"
@@ -29,22 +31,33 @@ def list_live(session: Session, owner: UUID | None, now: datetime) -> Sequence[R
     return session.scalars(live.order_by(RefreshToken.rotated_at.desc())).all()
 
 
+def count_live(session: Session, now: datetime) -> int:
+    """Return how many logins live. Reads an index only; no `idle_expires_at` is past the other."""
+    live = (RefreshToken.idle_expires_at > now, RefreshToken.revoked_at.is_(None))
+    return session.scalar(select(func.count()).select_from(RefreshToken).where(*live)) or 0
+
+
+@notes.event("logout")
 def log_out(session: Session, *, token: str, issuer: TokenIssuer, now: datetime) -> None:
     """End the login of a refresh token, current or spent. Any other token changes nothing."""
-    login_id = login_of(token, issuer)
-    if login_id is not None:
-        with transaction(session):
-            end_logins(session, RefreshToken.id == login_id, reason=LOGGED_OUT, now=now)
+    presented = read(token, issuer)
+    if presented is None:
+        notes.add(result="invalid")
+        return
+    notes.add(user=presented.user_id, login=presented.login_id)
+    with transaction(session):
+        end_logins(session, RefreshToken.id == presented.login_id, reason=LOGGED_OUT, now=now)
 
 
-def login_of(token: str, issuer: TokenIssuer) -> UUID | None:
-    """Return the id of the login of a refresh token, current or spent; None for any other token."""
+def read(token: str, issuer: TokenIssuer) -> PresentedToken | None:
+    """Return what a refresh token says, current or spent; None for any other token."""
     try:
-        return issuer.refresh.decode(token).login_id
+        return issuer.refresh.decode(token)
     except KeyturnError:
         return None
 
 
+@notes.event("end_session")
 def end(session: Session, login_id: UUID, *, owner: UUID, now: datetime) -> None:
     """End one of a user's own live logins. Raises `UnknownLoginError` for any other."""
     with transaction(session):
@@ -57,6 +70,7 @@ def end(session: Session, login_id: UUID, *, owner: UUID, now: datetime) -> None
             raise UnknownLoginError
 
 
+@notes.event("end_sessions")
 def end_all(session: Session, user_id: UUID, *, keep: UUID | None, now: datetime) -> int:
     """End all logins of a user but `keep`; return how many there were."""
     with transaction(session):
@@ -113,6 +127,12 @@ def purge(session: Session, *, before: datetime) -> int:
             return total
 
 
+def purge_lag(session: Session, *, before: datetime) -> timedelta:
+    """Return how long before a time the oldest login expired that is still there; zero if later."""
+    oldest = session.scalar(select(func.min(RefreshToken.idle_expires_at)))
+    return max(before - oldest, timedelta()) if oldest else timedelta()
+
+
 def delete_dead(session: Session, *, before: datetime, limit: int) -> int:
     """Delete up to `limit` logins that expired before a time, within the caller's transaction.
 
@@ -129,4 +149,6 @@ def delete_dead(session: Session, *, before: datetime, limit: int) -> int:
         .where(RefreshToken.id.in_(dead))
         .execution_options(synchronize_session=False)
     )
+    if deleted.rowcount > 0:
+        notes.add(purged=deleted.rowcount)
     return deleted.rowcount

@@ -2,11 +2,13 @@
 
 from http import HTTPStatus
 
+import structlog
 from flask import Flask, Response, current_app, json
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from keyturn import notes
 from keyturn.bearer.errors import BearerError, problem_document
 from keyturn.errors import (
     BadRequestError,
@@ -18,6 +20,8 @@ from keyturn.errors import (
     UnknownRouteError,
     UnsupportedMediaTypeError,
 )
+
+log = structlog.get_logger()
 
 RETRY_AFTER = 1  # seconds; a lock or a full queue is gone in less, a lost database in more
 
@@ -45,6 +49,7 @@ def problem(
     reason: str | None = None,
 ) -> Response:
     """Return an `application/problem+json` answer (RFC 9457 section 3.1)."""
+    notes.add(code=code)
     document = problem_document(status, code, detail)
     if errors:
         document["errors"] = errors
@@ -93,10 +98,13 @@ def _http(error: HTTPException) -> Response:
 
 
 def _database_away(error: DBAPIError | PoolTimeoutError) -> Response:
-    current_app.logger.error("database unavailable: %s", type(error).__name__, exc_info=error)
+    # Of the driver's message only the first line: PostgreSQL shows values in the next.
+    cause = getattr(error, "orig", None) or error
+    reason = str(cause).partition("\n")[0]
+    log.error("database_unavailable", cause=type(cause).__name__, reason=reason)
     return _refused(UnavailableError(retry_after=RETRY_AFTER))
 
 
 def _unexpected(error: Exception) -> Response:
-    current_app.logger.error("unexpected error", exc_info=error)
+    log.error("unexpected_error", exc_info=error)
     return _refused(KeyturnError())
