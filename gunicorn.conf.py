@@ -1,5 +1,6 @@
 """How gunicorn serves Keyturn. `gunicorn wsgi:app` in this folder reads it by itself."""
 
+import gc
 import json
 import os
 import shutil
@@ -26,7 +27,7 @@ except ConfigurationError as error:
 bind = [f"{settings.host}:{settings.port}"]
 
 # Threads, because argon2 releases the GIL: while one hashes, the others answer.
-worker_class = "gthread"
+worker_class = "keyturn.ops.serving.Worker"
 workers = settings.web_concurrency or len(os.sched_getaffinity(0))
 threads = settings.threads
 
@@ -67,6 +68,15 @@ def on_starting(server):
         sys.exit(f"keyturn cannot start: {fault}")
 
 
+def when_ready(_server):
+    """Let the garbage collector leave alone what is loaded by now, and all workers share.
+
+    It would copy that memory by looking at it, most of all when a worker is to stop at once.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def post_fork(_server, worker):
     """Give up on a client that stalls in its headers or body: gthread's `timeout` does not."""
     for listener in worker.sockets:
@@ -77,6 +87,7 @@ def post_fork(_server, worker):
 
 def child_exit(_server, worker):
     """Forget what was going on in a worker; what it counted as done stays."""
+    worker.forget()
     if settings.metrics_port:
         from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see above
 
@@ -117,3 +128,4 @@ def write_problem(sock, status, _reason, _message):
 
 
 util.write_error = write_problem
+util.close_graceful = util.close  # in the main loop; the worker's threads have seen clients off

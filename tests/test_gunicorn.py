@@ -1,8 +1,9 @@
 """The service as it is deployed: real gunicorn, several workers, a SQLite file."""
 
-import time
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import flask_migrate
 import jwt
@@ -62,7 +63,7 @@ def test_a_worker_killed_between_commit_and_answer_costs_no_login(serve: Serve) 
     token = dying.login()["refreshToken"]
     before = dying.worker_pids()
     assert _answer_is_lost(dying, token)
-    _wait_until(lambda: set(dying.worker_pids()) != set(before))
+    dying.wait_until(lambda: set(dying.worker_pids()) != set(before))
     found = refresh(dying, token, key="kept by the client".replace(" ", "-"))
     assert found.status == 200
     assert refresh(dying, found.json["refreshToken"]).status == 200
@@ -75,13 +76,6 @@ def _answer_is_lost(server: Server, token: str) -> bool:
     except OSError:
         return True
     return False
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_login_revoked_for_reuse_stays_revoked_after_a_restart(serve: Serve) -> None:
@@ -115,7 +109,7 @@ def test_a_stolen_key_is_refused_by_all_workers_without_a_restart(serve: Serve, 
 
     assert statuses() == {200}
     assert run("keys", "revoke", stolen, "--yes").exit_code == 0
-    _wait_until(lambda: statuses() == {401})
+    server.wait_until(lambda: statuses() == {401})
     fresh = refresh(server, tokens["refreshToken"]).json["accessToken"]
     bearer["Authorization"] = f"Bearer {fresh}"
     assert statuses() == {200}
@@ -159,3 +153,23 @@ def start_log(serve: Serve, **settings: str) -> str:
     except AssertionError as error:
         return str(error)
     raise AssertionError("it started")
+
+
+def test_clients_that_do_not_close_keep_nobody_waiting(serve: Serve) -> None:
+    """gunicorn by itself serves nobody for two seconds for each of them: 60 in all."""
+    server = serve(WEB_CONCURRENCY=1)
+    ping = b"GET /livez HTTP/1.1\r\nHost: keyturn\r\nConnection: close\r\n\r\n"
+    with ExitStack() as peers:
+        for _ in range(30):
+            address = ("127.0.0.1", server.port)
+            peer = peers.enter_context(socket.create_connection(address, START_DEADLINE))
+            peer.sendall(ping)
+        assert server.request("GET", "/livez").status == 200
+
+
+def test_a_body_that_is_refused_unread_does_not_hide_the_answer(serve: Serve) -> None:
+    server = serve(WEB_CONCURRENCY=1)
+    head = b"POST /auth/login HTTP/1.1\r\nHost: keyturn\r\nConnection: close\r\n"
+    body = b"x" * 1_000_000
+    sent = head + b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    assert server.raw(sent).startswith(b"HTTP/1.1 415")

@@ -1,18 +1,94 @@
-"""gunicorn, where its own ways do not do: how it logs."""
+"""gunicorn, where its own ways do not do: how workers share clients, stop, and log."""
 
 import logging
 import re
+import socket
+import time
+from contextlib import suppress
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
+from gunicorn.workers.gthread import ThreadWorker
 
 from keyturn.ops.logs import Forwarder
+
+# How many clients each worker has, in memory that all workers share, by the worker's age.
+_CLOSED = 2**31 - 1  # of a place that has no worker which takes in clients
+_clients = RawArray("i", [_CLOSED] * 128)
+
+_HESITATION = 0.0005  # seconds; another worker that is free takes a client in sooner
+
+_FAREWELL = 0.5  # seconds that a client has to close, before it is closed
 
 # "Invalid request from ip=…: " and "Error handling request " go on with bytes of the client,
 # which may be a token in the wrong place.
 _CLIENT_BYTES = re.compile(
     r"(Invalid request from ip=\S*):.*|(Error handling request) %s.*", re.DOTALL
 )
+
+
+class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """Shares clients fairly with the other workers, waits for none, and forsakes none as it stops.
+
+    - gunicorn's workers wait at one socket, and whoever is awake takes in all who come at once.
+      They stay, as connections are kept alive, while the other workers idle. Sockets of their own
+      (SO_REUSEPORT) share by chance instead, and who waits at one is lost as its worker stops.
+    - Its main loop waits up to two seconds for a client to close after the last answer, and for
+      each that does not, nobody else is served.
+    - It keeps its socket open while it stops: who comes then, or still waits there, gets a reset.
+    """
+
+    def notify(self) -> None:
+        """Tell the other workers how many clients this one has, as gunicorn that it lives."""
+        super().notify()
+        self._tell(self.nr_conns if self.alive else _CLOSED)
+
+    def _tell(self, clients: int) -> None:
+        _clients[self.age % len(_clients)] = clients
+
+    def forget(self) -> None:
+        """Tell, in its stead, that a worker is gone."""
+        self._tell(_CLOSED)
+
+    def accept(self, listener: object) -> None:
+        """Take in a client, if no worker that has fewer is quicker."""
+        if self.nr_conns > min(_clients):
+            time.sleep(_HESITATION)
+        super().accept(listener)
+
+    def handle(self, conn: Any) -> object:
+        """Serve a request, and see the client off, in this thread, if it was the last."""
+        stays = super().handle(conn)
+        if not stays:
+            _see_off(conn.sock)
+        return stays
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
+        """Take in all who wait and close the sockets, if that is to be the end."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                self._take_in_all(listener)
+                listener.close()
+
+    def _take_in_all(self, listener: object) -> None:
+        before = -1
+        while before < self.nr_conns < self.worker_connections:
+            before = self.nr_conns
+            super().accept(listener)
+
+
+def _see_off(peer: socket.socket) -> None:
+    # Closing while more comes in would send a reset, which may overtake the answer (RFC 9112, 9.6).
+    deadline = time.monotonic() + _FAREWELL
+    with suppress(OSError):
+        peer.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0:
+            peer.settimeout(left)
+            if not peer.recv(65536):
+                break
 
 
 class Logger(GunicornLogger):  # type: ignore[misc] # gunicorn has no types
