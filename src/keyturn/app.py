@@ -9,6 +9,8 @@ from flask_migrate.cli import db as migrations_cli
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keyturn import auth, users  # noqa: F401 - models register themselves
+from keyturn.audit.actor import by_client
+from keyturn.audit.cli import cli as audit_cli
 from keyturn.auth import routes as auth_routes
 from keyturn.auth.cli import cli as sessions_cli
 from keyturn.config import Settings
@@ -52,6 +54,7 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
     )
     app.extensions[EXTENSION] = Services.of(settings)
+    app.wsgi_app = by_client(app.wsgi_app)  # type: ignore[method-assign,assignment]
     app.url_map.merge_slashes = False  # a path that is not ours is 404, not a redirect
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -74,4 +77,5 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     app.cli.add_command(sessions_cli)
     app.cli.add_command(services_cli)
     app.cli.add_command(keys_cli)
+    app.cli.add_command(audit_cli)
     return app

@@ -191,6 +191,12 @@ class Settings:
         "Logins that ended or expired are kept for so many seconds past their expiry (30 days).",
         str(30 * DAY),
     )
+    audit_retention: int = setting(
+        _number(DAY, 3650 * DAY),
+        "Entries of the audit trail, which hold addresses, are kept for so many seconds "
+        "(180 days).",
+        str(180 * DAY),
+    )
     leeway: int = setting(
         _number(0, 300), "Clock difference in seconds allowed when access tokens are checked.", "5"
     )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 from flask.cli import with_appcontext
 
+from keyturn.audit.actor import Actor, acting
 from keyturn.errors import (
     ConfigurationError,
     CopyRefusedError,
@@ -63,13 +64,17 @@ class CommandError(click.ClickException):
 
 
 def command(function: _Command) -> _Command:
-    """Run a command in the app's context; what Keyturn refuses becomes its exit code."""
+    """Run a command in the app's context, as whoever typed it.
+
+    What Keyturn refuses becomes its exit code.
+    """
 
     @with_appcontext
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            with acting(Actor.of_shell()):
+                return function(*args, **kwargs)
         except ConfigurationError as error:
             raise CommandError(str(error), USAGE) from error
         except KeyturnError as error:

@@ -38,6 +38,7 @@ class Services:
     lifetimes: Lifetimes
     retention: timedelta
     allowed_origins: frozenset[str]
+    audit_retention: timedelta
 
     @classmethod
     def of(cls, settings: Settings) -> "Services":
@@ -71,6 +72,7 @@ class Services:
             allowed_origins=frozenset(
                 filter(None, (origin_of(settings.issuer), *settings.cors_origins))
             ),
+            audit_retention=timedelta(seconds=settings.audit_retention),
         )
 
     @property

@@ -8,6 +8,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
+from keyturn.audit import trail
+from keyturn.audit.models import Kind
 from keyturn.auth import sessions
 from keyturn.database import transaction
 from keyturn.errors import UnknownUserError, WrongPasswordError
@@ -43,12 +45,15 @@ def change_password(
     stored = session.scalar(select(User.password_hash).where(User.id == user_id))
     session.commit()
     if not passwords.verify(current, stored).right:
+        with transaction(session):
+            _record(session, Kind.PASSWORD_CHANGE_FAILED, user_id, now=now, login_id=login_id)
         raise WrongPasswordError
     new_hash = passwords.hash(new)
     with transaction(session):
         changed = update(User).where(User.id == user_id, User.password_hash == stored)
         if session.scalar(changed.values(password_hash=new_hash).returning(User.id)) is None:
             raise WrongPasswordError  # another change came first
+        _record(session, Kind.PASSWORD_CHANGED, user_id, now=now, login_id=login_id)
         sessions.end_logins_of(session, user_id, keep=login_id, reason=PASSWORD_CHANGED, now=now)
 
 
@@ -56,6 +61,7 @@ def set_password(session: Session, user_id: UUID, *, password_hash: str, now: da
     """Replace a password from outside; return how many logins ended. Raises `UnknownUserError`."""
     with transaction(session):
         _update(session, user_id, password_hash=password_hash)
+        _record(session, Kind.PASSWORD_CHANGED, user_id, now=now)
         return sessions.end_logins_of(session, user_id, reason=PASSWORD_CHANGED, now=now)
 
 
@@ -63,26 +69,36 @@ def disable(session: Session, user_id: UUID, *, now: datetime) -> int:
     """Let a user log in no more; return how many logins ended. Raises `UnknownUserError`."""
     with transaction(session):
         _update(session, user_id, disabled_at=now)
+        _record(session, Kind.USER_DISABLED, user_id, now=now)
         return sessions.end_logins_of(session, user_id, reason=USER_DISABLED, now=now)
 
 
-def enable(session: Session, user_id: UUID) -> None:
+def enable(session: Session, user_id: UUID, *, now: datetime) -> None:
     """Let a user log in again. Logins that ended stay ended. Raises `UnknownUserError`."""
     with transaction(session):
         _update(session, user_id, disabled_at=None)
+        _record(session, Kind.USER_ENABLED, user_id, now=now)
 
 
 def delete(session: Session, user_id: UUID, *, now: datetime) -> int:
     """Delete a user and, by cascade, the logins, which end; return how many did.
 
     Raises `UnknownUserError`. What stays is the bare id of each ended login, for the services that
-    must refuse its access tokens. Disabled first, the user cannot log in meanwhile.
+    must refuse its access tokens, and the audit trail, which knows no name. Disabled first, the
+    user cannot log in meanwhile.
     """
     with transaction(session):
         _update(session, user_id, disabled_at=now)
+        _record(session, Kind.USER_DELETED, user_id, now=now)
         ended = sessions.end_logins_of(session, user_id, reason=USER_DELETED, now=now)
         session.execute(delete_from(User).where(User.id == user_id))
     return ended
+
+
+def _record(
+    session: Session, kind: Kind, user_id: UUID, *, now: datetime, login_id: UUID | None = None
+) -> None:
+    trail.record(session, kind, now=now, user_id=user_id, login_id=login_id)
 
 
 def _update(session: Session, user_id: UUID, **values: object) -> None:

@@ -6,6 +6,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
+from keyturn.audit import trail
+from keyturn.audit.models import Kind
 from keyturn.auth import sessions
 from keyturn.auth.models import RefreshToken
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
@@ -15,6 +17,11 @@ from keyturn.passwords import Passwords
 from keyturn.users.models import User
 
 PURGED_WITH_A_LOGIN = 10  # more than one, so that the dead cannot outgrow the living
+
+# Why a login failed, which the audit trail tells and the answer does not.
+UNKNOWN_USER = "unknown_user"
+WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason
+DISABLED = "disabled"
 
 
 @notes.event("login")
@@ -28,6 +35,7 @@ def log_in(
     issuer: TokenIssuer,
     lifetimes: Lifetimes,
     retention: timedelta,
+    audit_retention: timedelta,
     now: datetime,
     replaces: str | None = None,
 ) -> IssuedTokens:
@@ -44,6 +52,7 @@ def log_in(
     if user is not None:
         notes.add(user=user.id)
     if user is None or user.disabled_at is not None or not verdict.right:
+        _record_failure(session, user, audit_retention, now)
         raise InvalidCredentialsError
     with transaction(session):
         _check_unchanged(session, user)
@@ -56,10 +65,36 @@ def log_in(
         session.flush()
         sessions.delete_dead(session, before=now - retention, limit=PURGED_WITH_A_LOGIN)
         notes.add(login=login.id)
+        trail.record(session, Kind.LOGIN, now=now, user_id=user.id, login_id=login.id)
+        _sweep_trail(session, audit_retention, now)
         if replaced is not None:
             which = RefreshToken.id == replaced.login_id
             sessions.end_logins(session, which, reason=sessions.REPLACED, now=now)
         return issuer.both(login, now)
+
+
+def _record_failure(
+    session: Session, user: User | None, audit_retention: timedelta, now: datetime
+) -> None:
+    with transaction(session):
+        trail.record(
+            session,
+            Kind.LOGIN_FAILED,
+            now=now,
+            reason=_why_not(user),
+            user_id=user.id if user else None,
+        )
+        _sweep_trail(session, audit_retention, now)
+
+
+def _why_not(user: User | None) -> str:
+    if user is None:
+        return UNKNOWN_USER
+    return WRONG_PASSWORD if user.disabled_at is None else DISABLED
+
+
+def _sweep_trail(session: Session, audit_retention: timedelta, now: datetime) -> None:
+    trail.delete_old(session, before=now - audit_retention, limit=trail.PURGED_WITH_A_LOGIN)
 
 
 def _check_unchanged(session: Session, user: User) -> None:

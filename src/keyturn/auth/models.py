@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, String, and_
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, String, and_, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from keyturn.audit.actor import MAX_ADDRESS, MAX_USER_AGENT
 from keyturn.database import Base
-
-MAX_USER_AGENT = 512
 
 
 class RefreshToken(Base):
@@ -17,7 +16,8 @@ class RefreshToken(Base):
 
     `rotated_at` is when the current generation began. `idle_expires_at`, never later than
     `absolute_expires_at`, is when it ends. `replays` counts how often the step to the current
-    generation was answered again, `retry_key_hash` is of the Idempotency-Key it was made with.
+    generation was answered again, `retry_key_hash` is of the Idempotency-Key it was made with, and
+    `client_changed` tells that it was made from another address or by another user agent.
     """
 
     __tablename__ = "refresh_tokens"
@@ -34,7 +34,8 @@ class RefreshToken(Base):
     idle_expires_at: Mapped[datetime]
     absolute_expires_at: Mapped[datetime]
     user_agent: Mapped[str] = mapped_column(String(MAX_USER_AGENT))
-    ip_address: Mapped[str] = mapped_column(String(45))
+    ip_address: Mapped[str] = mapped_column(String(MAX_ADDRESS))
+    client_changed: Mapped[bool] = mapped_column(default=False, server_default=false())
     replays: Mapped[int] = mapped_column(default=0)
     retry_key_hash: Mapped[str | None] = mapped_column(String(64))
     revoked_at: Mapped[datetime | None]

@@ -6,14 +6,17 @@ get is decided by `judge`, a pure function, on the row as it then stands.
 """
 
 import hashlib
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, cast
 
-from sqlalchemy import Row, Table, and_, bindparam, case, exists, select, update
+from sqlalchemy import Row, Table, and_, bindparam, case, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
+from keyturn.audit import trail
+from keyturn.audit.models import Kind
 from keyturn.auth import sessions
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
@@ -91,16 +94,27 @@ _ROTATE = (
         retry_key_hash=bindparam("key_hash"),
         user_agent=bindparam("agent"),
         ip_address=bindparam("address"),
+        client_changed=or_(
+            _login.user_agent != bindparam("agent"), _login.ip_address != bindparam("address")
+        ),
     )
-    .returning(*_STATE)
+    .returning(*_STATE, _login.client_changed)
 )
 
 _READ = (
-    select(*_STATE, _login.replays, _login.retry_key_hash, _login.revoked_at, _user.disabled_at)
+    select(
+        *_STATE,
+        _login.replays,
+        _login.retry_key_hash,
+        _login.user_agent,
+        _login.ip_address,
+        _login.revoked_at,
+        _user.disabled_at,
+    )
     .join_from(_LOGINS, _USERS, _user.id == _login.user_id)
     .where(_OF_THE_TOKEN)
-    .with_for_update(of=_LOGINS)
 )
+_READ_TO_CHANGE = _READ.with_for_update(of=_LOGINS)
 
 _COUNT_REPLAY = (
     update(_LOGINS).where(_login.id == bindparam("sid")).values(replays=_login.replays + 1)
@@ -123,8 +137,11 @@ def refresh(
     `retry_key` is the request's Idempotency-Key. Raises one of the refresh token errors of
     `keyturn.errors`. Nothing is changed then, except that reuse has ended the login.
     """
-    presented = issuer.refresh.decode(token)
+    presented = issuer.refresh.inspect(token)
     notes.add(user=presented.user_id, login=presented.login_id)
+    if presented.expired:
+        _record_expired(session, presented, now)
+        raise ExpiredRefreshTokenError
     key_hash = _hash_of(retry_key, presented)
     with transaction(session):
         rotated = session.execute(
@@ -132,19 +149,36 @@ def refresh(
         ).one_or_none()
         if rotated is not None:
             notes.add(result=ROTATED)
+            if rotated.client_changed:
+                _record(session, Kind.CLIENT_CHANGED, presented, now)
             return issuer.both(rotated, now)
-        login = session.execute(_READ, _key(presented)).one_or_none()
+        login = session.execute(_READ_TO_CHANGE, _key(presented)).one_or_none()
         verdict = judge(login, presented.generation, key_hash, lifetimes.grace, now)
+        if verdict in REFUSALS:
+            _record_refusal(session, verdict, presented, login, now)
         if verdict is Verdict.REUSED:
             stolen = RefreshToken.id == presented.login_id
             sessions.end_logins(session, stolen, reason=REUSED, now=now)
         elif verdict in (Verdict.SUCCESSOR, Verdict.ACCESS_ONLY):
             session.execute(_COUNT_REPLAY, {"sid": presented.login_id})
             notes.add(result=verdict.value)
+            _record_replay(session, presented, login, client, now)
             make = issuer.both if verdict is Verdict.SUCCESSOR else issuer.access_only
             return make(login, now)  # type: ignore[arg-type] # a Row has the columns
     # Only now: an exception inside of the transaction would undo the revocation.
     raise REFUSALS[verdict]
+
+
+def foresee(
+    session: Session, presented: PresentedToken, lifetimes: Lifetimes, now: datetime
+) -> Verdict | None:
+    """Return what a refresh without a key would get now, None for a rotation; change nothing."""
+    if presented.expired:
+        return Verdict.EXPIRED
+    login = session.execute(_READ, _key(presented)).one_or_none()
+    verdict = judge(login, presented.generation, None, lifetimes.grace, now)
+    current = login is not None and login.generation == presented.generation
+    return None if current and verdict is Verdict.INVALID else verdict
 
 
 def judge(
@@ -179,6 +213,81 @@ def _judge_predecessor(
     if same_key or login.retry_key_hash is None:
         return Verdict.SUCCESSOR
     return Verdict.ACCESS_ONLY
+
+
+def _record_expired(session: Session, presented: PresentedToken, now: datetime) -> None:
+    # Asked before the transaction, so that who tries on and on takes no write lock.
+    if not _is_recorded(session, Verdict.EXPIRED, presented, now):
+        with transaction(session):
+            _record(session, Kind.REFRESH_REFUSED, presented, now, reason=Verdict.EXPIRED.value)
+
+
+def _record_refusal(
+    session: Session,
+    verdict: Verdict,
+    presented: PresentedToken,
+    login: Row[*tuple[Any, ...]] | None,
+    now: datetime,
+) -> None:
+    if not _is_recorded(session, verdict, presented, now):
+        state = _state(login) if login is not None else {}
+        _record(session, Kind.REFRESH_REFUSED, presented, now, reason=verdict.value, **state)
+
+
+def _record_replay(
+    session: Session,
+    presented: PresentedToken,
+    login: Row[*tuple[Any, ...]] | None,
+    client: Client,
+    now: datetime,
+) -> None:
+    # Of a step's replays the first, and those from elsewhere: two tabs are no news.
+    if login is not None and (
+        login.replays == 0 or (login.user_agent, login.ip_address) != astuple(client)
+    ):
+        _record(session, Kind.REFRESH_REPLAYED, presented, now, **_state(login))
+
+
+def _is_recorded(
+    session: Session, verdict: Verdict, presented: PresentedToken, now: datetime
+) -> bool:
+    return trail.is_recorded(
+        session,
+        Kind.REFRESH_REFUSED,
+        reason=verdict.value,
+        login_id=presented.login_id,
+        now=now,
+    )
+
+
+def _record(
+    session: Session,
+    kind: Kind,
+    presented: PresentedToken,
+    now: datetime,
+    reason: str | None = None,
+    **state: Any,
+) -> None:
+    trail.record(
+        session,
+        kind,
+        now=now,
+        reason=reason,
+        user_id=presented.user_id,
+        login_id=presented.login_id,
+        generation=presented.generation,
+        **state,
+    )
+
+
+def _state(login: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    """Return what the login's last refresh left, to compare the request with."""
+    return {
+        "newest_generation": login.generation,
+        "last_refresh": login.rotated_at.isoformat(),
+        "last_address": login.ip_address,
+        "last_user_agent": login.user_agent,
+    }
 
 
 def _hash_of(retry_key: str | None, presented: PresentedToken) -> str | None:

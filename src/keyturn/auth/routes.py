@@ -7,9 +7,9 @@ from uuid import UUID
 from flask import Blueprint, request
 
 from keyturn import clock
+from keyturn.audit import actor
 from keyturn.auth import login, rotation, sessions
 from keyturn.auth.guard import Principal, bearer_required
-from keyturn.auth.models import MAX_USER_AGENT
 from keyturn.auth.schemas import (
     EndSessionsSchema,
     LoginSchema,
@@ -59,6 +59,7 @@ def log_in(body: dict[str, Any]) -> IssuedTokens:
         issuer=known.issuer,
         lifetimes=known.lifetimes,
         retention=known.retention,
+        audit_retention=known.audit_retention,
         now=clock.now(),
     )
     return transport.hand_out(tokens)
@@ -128,8 +129,8 @@ def end_sessions(principal: Principal, query: dict[str, Any]) -> None:
 
 def client() -> Client:
     """Return where the request comes from, as far as the configured proxies are believed."""
-    user_agent = request.headers.get("User-Agent", "").replace("\0", "")
-    return Client(user_agent[:MAX_USER_AGENT], request.remote_addr or "")
+    acting = actor.current()
+    return Client(acting.user_agent or "", acting.ip_address or "")
 
 
 def idempotency_key() -> str | None:

@@ -9,6 +9,8 @@ from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
+from keyturn.audit import trail
+from keyturn.audit.models import Kind
 from keyturn.auth import revocations
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
@@ -102,17 +104,21 @@ def end_logins_of(
 def end_logins(session: Session, *which: Any, reason: str, now: datetime) -> int:
     """End logins within the caller's transaction; return how many were not ended before.
 
-    The only way in which a login is ended, so that other services hear of it. It comes last in its
-    transaction, as `revocations.publish` says.
+    The only way in which a login is ended, so that other services and the audit trail hear of it.
+    It comes last in its transaction, as `revocations.publish` says.
     """
-    ended = session.scalars(
+    ended = session.execute(
         update(RefreshToken)
         .where(*which, RefreshToken.revoked_at.is_(None))
         .values(revoked_at=now, revoked_reason=reason)
-        .returning(RefreshToken.id)
+        .returning(RefreshToken.id, RefreshToken.user_id)
         .execution_options(synchronize_session=False)
     ).all()
-    revocations.publish(session, ended, now)
+    for login_id, user_id in ended:
+        trail.record(
+            session, Kind.LOGIN_ENDED, now=now, reason=reason, user_id=user_id, login_id=login_id
+        )
+    revocations.publish(session, [login_id for login_id, _ in ended], now)
     return len(ended)
 
 

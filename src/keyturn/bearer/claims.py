@@ -39,7 +39,7 @@ class TokenRules:
         ):
             raise InvalidTokenError
         if claims["exp"] <= now - self.leeway:
-            raise ExpiredTokenError
+            raise ExpiredTokenError(claims)
 
     def _are_complete(self, claims: Mapping[str, Any]) -> bool:
         return (

@@ -1,6 +1,6 @@
 """Why a guarded request is refused: each with its code and its challenge (RFC 6750 section 3)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -52,9 +52,13 @@ class InvalidTokenError(BearerError):
 
 
 class ExpiredTokenError(BearerError):
-    """The token was good and has expired: time to refresh."""
+    """The token was good and has expired: time to refresh. `claims` are what it said."""
 
     code = "token_expired"
+
+    def __init__(self, claims: Mapping[str, Any]) -> None:
+        super().__init__(self.detail)
+        self.claims = claims
 
 
 class RevokedTokenError(BearerError):

@@ -48,5 +48,5 @@ def revoke(name: str) -> None:
     \b
     flask services revoke orders
     """
-    credentials.revoke(db.session(), name)
+    credentials.revoke(db.session(), name, now=clock.now())
     click.echo(f"Revoked the token of {name}.")

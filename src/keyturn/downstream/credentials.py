@@ -15,6 +15,8 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from keyturn.audit import trail
+from keyturn.audit.models import Kind
 from keyturn.database import look_up, transaction
 from keyturn.downstream.models import ServiceToken
 from keyturn.errors import ServiceExistsError, UnknownServiceError
@@ -36,6 +38,8 @@ def create(session: Session, *, name: str, now: datetime) -> str:
     try:
         with transaction(session):
             session.add(ServiceToken(name=name, digest=_digest(token), created_at=now))
+            session.flush()
+            trail.record(session, Kind.SERVICE_CREATED, now=now, service=name)
     except IntegrityError as error:
         raise ServiceExistsError from error
     return token
@@ -46,12 +50,13 @@ def list_all(session: Session) -> Sequence[ServiceToken]:
     return session.scalars(select(ServiceToken).order_by(ServiceToken.name)).all()
 
 
-def revoke(session: Session, name: str) -> None:
+def revoke(session: Session, name: str, *, now: datetime) -> None:
     """Let a service ask no more. Raises `UnknownServiceError`."""
     with transaction(session):
         revoked = delete(ServiceToken).where(ServiceToken.name == name)
         if session.scalar(revoked.returning(ServiceToken.name)) is None:
             raise UnknownServiceError
+        trail.record(session, Kind.SERVICE_REVOKED, now=now, service=name)
 
 
 def owner_of(token: str) -> str | None:

@@ -15,6 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from keyturn.audit import trail
+from keyturn.audit.models import Kind
 from keyturn.database import transaction
 from keyturn.errors import UnavailableError, UnknownKeyError
 from keyturn.tokens.keypairs import KeyPair, Vault
@@ -108,6 +110,7 @@ def retire(session: Session, name: str, *, maker: KeyMaker, now: datetime) -> No
     with transaction(session):
         line = _Line(session, maker.schedule, now)
         life = line.find(name)
+        line.record(Kind.KEY_RETIRED, life.key)
         if life.key is line.signer and not line.heirs:
             line.announce(key)
         elif life.state is State.PUBLISHED:
@@ -157,8 +160,14 @@ class _Line(Succession[SigningKey]):
 
     def revoke(self, key: SigningKey) -> None:
         """End a key's life now, and erase its private part."""
+        if key.revoked_at is None:
+            self.record(Kind.KEY_REVOKED, key)
         key.revoked_at = key.revoked_at or self._now
         key.private_key = None
+
+    def record(self, kind: Kind, key: SigningKey) -> None:
+        """Let the audit trail tell of a key."""
+        trail.record(self._session, kind, now=self._now, number=key.number, kid=key.kid)
 
     def _append(self, key: SigningKey, signing_at: datetime) -> None:
         for life in self.lives:
@@ -168,3 +177,4 @@ class _Line(Succession[SigningKey]):
         key.published_at, key.signing_at = self._now, signing_at
         self._session.add(key)
         self._session.flush()
+        self.record(Kind.KEY_CREATED, key)

@@ -4,6 +4,7 @@ The same generation of the same login always yields the same bytes, so a repeate
 stored token, a copy of the database lets nobody forge one, and a forged one costs no query.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,7 @@ class PresentedToken:
     user_id: UUID
     login_id: UUID
     generation: int
+    expired: bool = False
 
 
 class RefreshTokens:
@@ -68,10 +70,26 @@ class RefreshTokens:
 
         Raises `ExpiredRefreshTokenError` or `InvalidRefreshTokenError`, without a query.
         """
+        presented = self.inspect(token)
+        if presented.expired:
+            raise ExpiredRefreshTokenError
+        return presented
+
+    def inspect(self, token: str) -> PresentedToken:
+        """Return what the token claims, even if its time is over.
+
+        Raises `InvalidRefreshTokenError`, without a query.
+        """
         try:
-            claims = self._verifier.verify(token)
-            return PresentedToken(UUID(claims["sub"]), UUID(claims["sid"]), int(claims["gen"]))
-        except ExpiredTokenError as error:
-            raise ExpiredRefreshTokenError from error
+            claims, expired = self._verify(token)
+            return PresentedToken(
+                UUID(claims["sub"]), UUID(claims["sid"]), int(claims["gen"]), expired
+            )
         except (BearerError, AttributeError, TypeError, ValueError) as error:
             raise InvalidRefreshTokenError from error
+
+    def _verify(self, token: str) -> tuple[Mapping[str, Any], bool]:
+        try:
+            return self._verifier.verify(token), False
+        except ExpiredTokenError as error:
+            return error.claims, True

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from keyturn.audit.actor import KEYTURN, acting
 from keyturn.database import db, look_up_all
 from keyturn.errors import UnavailableError
 from keyturn.tokens import key_rotation
@@ -31,7 +32,8 @@ class StoredKeys:
 
     def ensure(self, now: datetime) -> None:
         """Make the first key, or the next if it is due. Raises `UnavailableError`."""
-        with _asked(), Session(db.engine) as session:
+        # Whoever happens to ask for a key just now has not made it.
+        with _asked(), acting(KEYTURN), Session(db.engine) as session:
             key_rotation.ensure(session, maker=self._maker, now=now)
 
 

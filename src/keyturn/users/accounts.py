@@ -8,6 +8,8 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from keyturn.audit import trail
+from keyturn.audit.models import Kind
 from keyturn.database import transaction
 from keyturn.errors import EmailTakenError, UnknownUserError
 from keyturn.users import emails
@@ -22,6 +24,8 @@ def create(session: Session, *, name: str, email: str, password_hash: str, now: 
     try:
         with transaction(session):
             session.add(user)
+            session.flush()
+            trail.record(session, Kind.USER_CREATED, now=now, user_id=user.id)
     except IntegrityError as error:
         raise EmailTakenError from error
     return user
@@ -52,11 +56,12 @@ def list_all(session: Session) -> Iterator[User]:
     return session.scalars(everybody, execution_options={"yield_per": READ_AT_ONCE})
 
 
-def rename(session: Session, user_id: UUID, name: str) -> User:
+def rename(session: Session, user_id: UUID, name: str, *, now: datetime) -> User:
     """Change a user's name. Raises `UnknownUserError`."""
     with transaction(session):
         renamed = update(User).where(User.id == user_id).values(name=name).returning(User)
         user: User | None = session.scalar(renamed)
         if user is None:
             raise UnknownUserError
+        trail.record(session, Kind.USER_RENAMED, now=now, user_id=user_id)
     return user

@@ -103,7 +103,7 @@ def disable(user: str) -> None:
 def enable(user: str) -> None:
     """Let a disabled user log in again. Logins that ended stay ended."""
     found = _find(user)
-    credentials.enable(db.session(), found.id)
+    credentials.enable(db.session(), found.id, now=clock.now())
     click.echo(f"Enabled {found.email}.")
 
 

@@ -15,6 +15,8 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from keyturn.audit import trail
+from keyturn.audit.models import Kind
 from keyturn.database import transaction
 from keyturn.users.models import USERS
 from keyturn.users.records import Line
@@ -73,7 +75,7 @@ def _add_batch(
         for line in batch
         if line.user is not None and line.number not in refused
     ]
-    outcomes = _store(session, users, dry_run=dry_run)
+    outcomes = _store(session, users, now=now, dry_run=dry_run)
     for line in batch:
         if line.number in refused:
             yield refused[line.number]
@@ -93,7 +95,7 @@ def _refusal(line: Line, seen: dict[object, int]) -> Result | None:
 
 
 def _store(
-    session: Session, users: Sequence[dict[str, Any]], *, dry_run: bool
+    session: Session, users: Sequence[dict[str, Any]], *, now: datetime, dry_run: bool
 ) -> dict[str, Outcome]:
     """Add those users whose e-mail and id nobody has; return what became of each, by e-mail."""
     if not users:
@@ -102,6 +104,7 @@ def _store(
     with transaction(session):
         created = session.scalars(_ADD[session.get_bind().dialect.name], users).all()
         known = session.scalars(_KNOWN, {"emails": emails}).all()
+        _record(session, users, {*created}, now)
         if dry_run:
             session.rollback()
     return (
@@ -109,3 +112,11 @@ def _store(
         | dict.fromkeys(known, Outcome.EXISTS)
         | dict.fromkeys(created, Outcome.CREATED)
     )
+
+
+def _record(
+    session: Session, users: Sequence[dict[str, Any]], created: set[str], now: datetime
+) -> None:
+    for user in users:
+        if user["email"] in created:
+            trail.record(session, Kind.USER_CREATED, now=now, reason="import", user_id=user["id"])

@@ -35,7 +35,7 @@ def me(principal: Principal) -> Principal:
 @refuses(UnknownUserError)
 def rename(principal: Principal, body: dict[str, Any]) -> User:
     """Change the caller's name."""
-    return accounts.rename(db.session(), principal.id, body["name"])
+    return accounts.rename(db.session(), principal.id, body["name"], now=clock.now())
 
 
 @blueprint.put("/me/password")
