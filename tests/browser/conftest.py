@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.parts import need
 from tests.support.server import Server
+
+LONGEST = 60_000  # milliseconds; a bound, not an expectation
+expect.set_options(timeout=LONGEST)
 
 # Root has no sandbox; and the browser itself is to ask nobody for anything.
 FLAGS = [
@@ -49,7 +52,7 @@ def context(
     origin = f"http://127.0.0.1:{server.port}"
     faults: list[str] = []
     context = browser.new_context(base_url=origin)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(LONGEST)
 
     def note_request(url: str) -> None:
         if not url.startswith((origin, *neighbours, "data:", "blob:")):

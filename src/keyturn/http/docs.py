@@ -18,6 +18,7 @@ _PAGES = Path(__file__).with_name("pages")
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).with_name("dist")
 _ASSETS = {
     "start.js": _PAGES,
+    "docs.css": _PAGES,
     "swagger-ui.css": _SWAGGER_UI,
     "swagger-ui-bundle.js": _SWAGGER_UI,
     "favicon-32x32.png": _SWAGGER_UI,
@@ -42,7 +43,7 @@ def openapi() -> Response:
 @cache
 def _rendered(app: Flask) -> str:
     with app.app_context():
-        return json.dumps(document(app))
+        return json.dumps(document(app), sort_keys=False)  # in the order of the code
 
 
 @blueprint.get("/docs")

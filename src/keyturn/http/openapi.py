@@ -18,6 +18,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
+from keyturn.bearer.errors import problem_document
 from keyturn.errors import (
     BadRequestError,
     KeyturnError,
@@ -35,8 +36,8 @@ _DESCRIPTION = """\
 Signs users in, hands out short-lived access tokens and long-lived refresh tokens, and turns the \
 key at every refresh.
 
-To try it here: execute **Log in**, copy the `accessToken` of its answer, press **Authorize** and \
-paste it. Every guarded route is then yours.
+To try it here: execute `POST /auth/login`, copy the `accessToken` of its answer, press \
+**Authorize** and paste it. Every guarded route is then yours.
 
 Every error is one shape, `application/problem+json` (RFC 9457), with a stable `code` to branch \
 on. What no route but the server itself refuses, stands in `components.responses`.
@@ -221,10 +222,11 @@ def _set_cookie(cookies: tuple[Cookie, ...]) -> Iterable[Header]:
 def _refusal(status: int, refusals: list[Refusal]) -> dict[str, Any]:
     codes = {refusal.code: refusal.detail for refusal in refusals}
     narrowed = {"code": {"enum": sorted(codes)}, "status": {"const": status}}
+    examples = {code: {"value": problem_document(status, code, codes[code])} for code in codes}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": narrowed}]}
     response: dict[str, Any] = {
         "description": "  \n".join(f"`{code}`: {detail}" for code, detail in codes.items()),
-        "content": {PROBLEM_JSON: {"schema": schema}},
+        "content": {PROBLEM_JSON: {"schema": schema, "examples": examples}},
     }
     if header := _HEADERS.get(status):
         response["headers"] = {header.name: _header(header)}
