@@ -1,6 +1,8 @@
 # make run    serve on http://127.0.0.1:8000 with demo users (PORT and DATABASE_URL win)
 # make test   run all tests (ARGS go to pytest)
 # make test-postgresql   the same on a PostgreSQL of their own (Debian: apt-get install postgresql)
+# make fuzz   requests made up from the OpenAPI document, a minute of them
+# make pictures   take the pictures in docs/ anew (Debian: apt-get install chromium)
 # make lint   ruff, mypy, import-linter
 # make docs   write the generated parts of docs/
 # make lock   pin the newest versions in constraints.txt
@@ -9,7 +11,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-postgresql lint docs lock
+.PHONY: run test test-postgresql fuzz pictures lint docs lock
 
 run: .venv/run .env
 	$(BIN)/flask db upgrade
@@ -22,6 +24,12 @@ test: .venv/dev
 
 test-postgresql: .venv/dev
 	$(BIN)/pytest --database postgresql $(ARGS)
+
+fuzz: .venv/dev
+	$(BIN)/pytest -n 0 --capture=no tests/fuzz/run.py
+
+pictures: .venv/dev
+	$(BIN)/pytest -n 0 tests/browser/pictures.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -1,11 +1,13 @@
 """The OpenAPI document is valid and true."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.support.api import BOB, Api
@@ -30,6 +32,23 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_every_schema_in_it_is_a_json_schema(document: dict[str, Any]) -> None:
+    found = [*document["components"]["schemas"].values(), *schemas(document)]
+    assert len(found) > 50
+    for schema in found:
+        Draft202012Validator.check_schema(schema)
+
+
+def schemas(part: Any) -> Iterator[dict[str, Any]]:
+    """Every value of a member `schema`, however deep."""
+    if isinstance(part, dict):
+        if isinstance(part.get("schema"), dict):
+            yield part["schema"]
+        part = list(part.values())
+    for member in part if isinstance(part, list) else []:
+        yield from schemas(member)
 
 
 def test_every_route_and_method_is_in_it(document: dict[str, Any], app: Flask) -> None:

@@ -11,7 +11,7 @@ from keyturn.users import emails
 NAME = validate.Length(min=1, max=200)
 
 
-class Email(Text):
+class Email(fields.String):
     """An e-mail address, in its one form."""
 
     def __init__(self, *, metadata: dict[str, Any] | None = None, **kwargs: Any) -> None:
