@@ -1,5 +1,5 @@
 # make run    serve on http://127.0.0.1:8000 with demo users (PORT and DATABASE_URL win)
-# make test   run all tests (ARGS go to pytest)
+# make test   run all tests (ARGS go to pytest); those of foreign clients need Node and npm
 # make test-postgresql   the same on a PostgreSQL of their own (Debian: apt-get install postgresql)
 # make fuzz   requests made up from the OpenAPI document, a minute of them
 # make pictures   take the pictures in docs/ anew (Debian: apt-get install chromium)
@@ -9,6 +9,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+NODE_CLIENTS := $(if $(shell sh -c 'command -v npm'),tests/node/node_modules/.package-lock.json)
 
 .DEFAULT_GOAL := run
 .PHONY: run test test-postgresql fuzz pictures lint docs lock
@@ -19,10 +20,10 @@ run: .venv/run .env
 	@$(BIN)/python -m keyturn.welcome
 	exec $(BIN)/gunicorn wsgi:app
 
-test: .venv/dev
+test: .venv/dev $(NODE_CLIENTS)
 	$(BIN)/pytest $(ARGS)
 
-test-postgresql: .venv/dev
+test-postgresql: .venv/dev $(NODE_CLIENTS)
 	$(BIN)/pytest --database postgresql $(ARGS)
 
 fuzz: .venv/dev
@@ -54,6 +55,9 @@ lock: .venv/dev
 .venv/dev: setup.cfg pyproject.toml constraints.txt | .venv/bin/pip
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ .venv/run
+
+tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
+	npm ci --prefix tests/node --silent --no-update-notifier
 
 # Secrets of this checkout, made once; git ignores the file.
 .env:

@@ -49,7 +49,7 @@ IDEMPOTENCY_KEY = Header(
 def log_in(body: dict[str, Any]) -> IssuedTokens:
     """Exchange an e-mail and a password for tokens."""
     known = services()
-    transport = TRANSPORTS[body.pop("transport")]
+    transport = TRANSPORTS[body.pop("transport", "json")]
     tokens = login.log_in(
         db.session(),
         **body,

@@ -18,9 +18,10 @@ class LoginSchema(Schema):
     email = Email(required=True, metadata={"examples": [EXAMPLE["email"]]})
     password = Password(metadata={"examples": [EXAMPLE["password"]]})
     transport = fields.String(
-        load_default="json",
         validate=validate.OneOf(["json", "cookie"]),
-        metadata={"description": "How the refresh token comes: `cookie` for web pages."},
+        metadata={
+            "description": "How the refresh token comes: `cookie` for web pages, else `json`."
+        },
     )
 
 
