@@ -110,8 +110,9 @@ class Server:
 
     def is_gone(self) -> bool:
         assert self._process is not None
+        gone = _is_gone(self._master)
         self._process.poll()  # our own child stays a zombie until it is asked
-        return _is_gone(self._master)
+        return gone
 
     def replace(self) -> bool:
         """Let a new one take over, as an operator does; return whether it did."""
