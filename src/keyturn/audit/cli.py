@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 
 from keyturn import clock
 from keyturn.audit import trail
-from keyturn.audit.models import AuditEvent, Kind
+from keyturn.audit.models import Kind
 from keyturn.audit.trail import Filter
 from keyturn.console import command, json_option, show
 from keyturn.database import db
@@ -83,7 +83,7 @@ def list_events(*, which: Filter, limit: int, as_json: bool) -> None:
     flask audit list --user bob@gmail.com --json
     """
     events = trail.newest(db.session(), which, limit)
-    rows = [described(event) for event in events]
+    rows = [event.described() for event in events]
     show(
         rows if as_json else [{**row, "detail": _plain(row["detail"])} for row in rows],
         as_json=as_json,
@@ -100,7 +100,7 @@ def export(*, which: Filter) -> None:
     flask audit export --since 2026-11-01 --until 2026-12-01 > november.jsonl
     """
     for event in trail.stream(db.session(), which):
-        click.echo(json.dumps(described(event)))
+        click.echo(json.dumps(event.described()))
 
 
 @cli.command("purge")
@@ -117,21 +117,6 @@ def purge(before: datetime | None) -> None:
     limit = before or now - services().audit_retention
     deleted = trail.purge(db.session(), before=limit, now=now)
     click.echo(f"Deleted {deleted} entries.")
-
-
-def described(event: AuditEvent) -> dict[str, Any]:
-    """Return an entry as operators see it."""
-    return {
-        "time": event.at.isoformat(),
-        "kind": event.kind,
-        "reason": event.reason,
-        "user": str(event.user_id) if event.user_id else None,
-        "session": str(event.login_id) if event.login_id else None,
-        "operator": event.operator,
-        "address": event.ip_address,
-        "user_agent": event.user_agent,
-        "detail": event.detail,
-    }
 
 
 def _plain(detail: dict[str, Any] | None) -> str:

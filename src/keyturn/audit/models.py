@@ -60,3 +60,17 @@ class AuditEvent(Base):
     ip_address: Mapped[str | None] = mapped_column(String(MAX_ADDRESS))
     user_agent: Mapped[str | None] = mapped_column(String(MAX_USER_AGENT))
     detail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    def described(self) -> dict[str, Any]:
+        """Return the entry as operators see it, fit for JSON."""
+        return {
+            "time": self.at.isoformat(),
+            "kind": self.kind,
+            "reason": self.reason,
+            "user": str(self.user_id) if self.user_id else None,
+            "session": str(self.login_id) if self.login_id else None,
+            "operator": self.operator,
+            "address": self.ip_address,
+            "user_agent": self.user_agent,
+            "detail": self.detail,
+        }
