@@ -79,13 +79,18 @@ def databases(
         databases = PostgresDatabases(os.environ[POSTGRES_URL], worker_id)
     else:
         databases = SqliteDatabases(tmp_path_factory.mktemp("databases"))
+    fill_template(databases)
+    return databases
+
+
+def fill_template(databases: Databases) -> None:
+    """Migrate the database that others are copies of; make the demo users and a key pair there."""
     app = create_app({**SECRETS, "DATABASE_URL": databases.template_url})
     with app.app_context():
         flask_migrate.upgrade()
         app.extensions[EXTENSION].current_signer()  # makes the first key pair
     app.test_cli_runner().invoke(args=["users", "seed"], catch_exceptions=False)
     dispose(app)
-    return databases
 
 
 @pytest.fixture

@@ -12,12 +12,14 @@ import time_machine
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from flask import Flask
 from joserfc.jwk import import_key
+from jwt.utils import base64url_decode, base64url_encode
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from keyturn.app import create_app
 from keyturn.tokens import key_rotation
 from keyturn.tokens.keypairs import KeyPair, SealBrokenError, Vault, thumbprint
+from keyturn.tokens.keyring import KeyRing
 from keyturn.tokens.models import SigningKey
 from tests.conftest import HS256, dispose
 from tests.support.api import Api, assert_problem
@@ -279,6 +281,31 @@ def test_another_algorithm_is_the_next_keys(host: Callable[..., Api], clock: Clo
     assert metadata["id_token_signing_alg_values_supported"] == ["ES256", "EdDSA"]
     still = before.refresh(before.tokens()["refreshToken"]).get_json()["accessToken"]
     assert after.me(still).status_code == 200
+
+
+def test_a_key_made_at_another_host_this_very_second_is_known(
+    host: Callable[..., Api], run: Run
+) -> None:
+    here, there = host(), host()
+    old, _ = here.tokens(), there.tokens()
+    assert run("keys", "rotate", "--now").exit_code == 0
+    newcomer = host()
+    new = newcomer.tokens()["accessToken"]
+    assert kid_of(new) != kid_of(old["accessToken"])
+    assert here.me(new).status_code == there.me(new).status_code == 200
+
+
+def test_invented_kids_cause_few_questions_a_second(api: Api, app: Flask, clock: Clock) -> None:
+    head, claims, signature = api.tokens()["accessToken"].split(".")
+    header = json.loads(base64url_decode(head))
+    for _ in range(2):
+        with statements(app) as sent:
+            for number in range(3 * KeyRing.LOOKS):
+                invented = json.dumps({**header, "kid": str(number)}).encode()
+                token = f"{base64url_encode(invented).decode()}.{claims}.{signature}"
+                assert_problem(api.me(token), 401, "invalid_token")
+        assert len(sent) <= KeyRing.LOOKS + 1
+        clock.shift(A_SECOND)
 
 
 def test_a_key_is_bound_to_its_algorithm(api: Api, app: Flask) -> None:

@@ -1,9 +1,10 @@
 """The database: base of the models, one type for times, and the write transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from zlib import crc32
 
 from flask_sqlalchemy import SQLAlchemy
@@ -21,13 +22,19 @@ from sqlalchemy import (
     literal,
     select,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 from keyturn import sqlite
 from keyturn.config import Settings
 from keyturn.errors import ConfigurationError
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_ATTEMPTS = 10  # eight clients that spend one token under SERIALIZABLE need as many
+_UNDONE = {"40001", "40P01"}
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -89,6 +96,26 @@ def transaction(session: Session) -> Iterator[Session]:
         except BaseException:
             session.rollback()
             raise
+
+
+def retried(use_case: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Run a use case again whose one transaction the database undid in favour of another's.
+
+    That is where it could not be serialised (SQLSTATE 40001) or lost a deadlock (40P01): it surely
+    left nothing behind. After a lost connection nobody knows; that is for the client to try again.
+    """
+
+    @wraps(use_case)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return use_case(*args, **kwargs)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _UNDONE:
+                    raise
+        return use_case(*args, **kwargs)
+
+    return run
 
 
 def _turn_to_write(session: Session) -> AbstractContextManager[None]:

@@ -1,6 +1,7 @@
 """A real nginx on docs/deploy/nginx.conf, in front of Keyturn and of a service it guards."""
 
 import http.client
+import json
 import os
 import ssl
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -104,6 +106,10 @@ class Reply:
     headers: http.client.HTTPMessage
     body: bytes
 
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
 
 class Nginx:
     """Runs the documented file, with what it calls yours filled in, and changed where told."""
@@ -160,6 +166,15 @@ class Nginx:
 
     def log(self) -> str:
         return (self._folder / "error.log").read_text()
+
+    def send(
+        self, method: str, path: str, body: dict[str, str] | None, headers: dict[str, str]
+    ) -> Reply:
+        """Send one request with JSON, or without a body."""
+        if body is None:
+            return self.ask(method, path, headers.items())
+        headers = {**headers, "Content-Type": "application/json"}
+        return self.ask(method, path, headers.items(), json.dumps(body).encode())
 
     def ask(
         self,

@@ -20,12 +20,16 @@ def programs() -> Path | None:
 
 
 class Postgres:
-    """One cluster. Commits need not outlive the machine, so nothing is synced to disk."""
+    """One cluster. Commits need not outlive the machine, so nothing is synced to disk.
 
-    OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
+    They outlive its processes only where `synchronous_commit` is on.
+    """
 
-    def __init__(self, bin_folder: Path) -> None:
+    OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=300")
+
+    def __init__(self, bin_folder: Path, *, synchronous_commit: str = "off") -> None:
         self._bin = bin_folder
+        self._options = (*self.OPTIONS, f"synchronous_commit={synchronous_commit}")
         self._user = USER if os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))
         if self._user is not None:
@@ -33,20 +37,37 @@ class Postgres:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
-        self._run("initdb", "--username=keyturn", "--auth=trust", "--no-sync", "--encoding=UTF8")
+        self._run(
+            "initdb",
+            "--username=keyturn",
+            "--auth=trust",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--wal-segsize=1",
+        )
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+psycopg://keyturn@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        options = [f"-c {option}" for option in self.OPTIONS]
+        options = [f"-c {option}" for option in self._options]
         where = f"-c listen_addresses=127.0.0.1 -c port={self.port}"
         where += f" -c unix_socket_directories={self._folder}"
         log = str(self._folder / "log")
         self._run("pg_ctl", "start", "--wait", "--log", log, "-o", " ".join([where, *options]))
 
-    def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--mode=immediate")
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it; `immediate` is a crash, after which it recovers from its log as it starts."""
+        self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
+
+    def limit_files(self, size: int | None) -> None:
+        """Let no file of its grow beyond this size, in bytes: a full disk to whoever wants to."""
+        postmaster = (self._folder / "data" / "postmaster.pid").read_text().split()[0]
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        limit = "unlimited" if size is None else size
+        for pid in (postmaster, *children):  # as its user: who may change the limits of others?
+            command = ["prlimit", f"--pid={pid}", f"--fsize={limit}:unlimited"]
+            subprocess.run(command, check=False, user=self._user)
 
     def remove(self) -> None:
         self.stop()

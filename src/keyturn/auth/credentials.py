@@ -11,7 +11,7 @@ from keyturn import notes
 from keyturn.audit import trail
 from keyturn.audit.models import Kind
 from keyturn.auth import sessions
-from keyturn.database import transaction
+from keyturn.database import retried, transaction
 from keyturn.errors import UnknownUserError, WrongPasswordError
 from keyturn.passwords import Passwords
 from keyturn.policy import PasswordPolicy
@@ -57,6 +57,7 @@ def change_password(
         sessions.end_logins_of(session, user_id, keep=login_id, reason=PASSWORD_CHANGED, now=now)
 
 
+@retried
 def set_password(session: Session, user_id: UUID, *, password_hash: str, now: datetime) -> int:
     """Replace a password from outside; return how many logins ended. Raises `UnknownUserError`."""
     with transaction(session):
@@ -65,6 +66,7 @@ def set_password(session: Session, user_id: UUID, *, password_hash: str, now: da
         return sessions.end_logins_of(session, user_id, reason=PASSWORD_CHANGED, now=now)
 
 
+@retried
 def disable(session: Session, user_id: UUID, *, now: datetime) -> int:
     """Let a user log in no more; return how many logins ended. Raises `UnknownUserError`."""
     with transaction(session):
@@ -73,6 +75,7 @@ def disable(session: Session, user_id: UUID, *, now: datetime) -> int:
         return sessions.end_logins_of(session, user_id, reason=USER_DISABLED, now=now)
 
 
+@retried
 def enable(session: Session, user_id: UUID, *, now: datetime) -> None:
     """Let a user log in again. Logins that ended stay ended. Raises `UnknownUserError`."""
     with transaction(session):
@@ -80,6 +83,7 @@ def enable(session: Session, user_id: UUID, *, now: datetime) -> None:
         _record(session, Kind.USER_ENABLED, user_id, now=now)
 
 
+@retried
 def delete(session: Session, user_id: UUID, *, now: datetime) -> int:
     """Delete a user and, by cascade, the logins, which end; return how many did.
 

@@ -20,7 +20,7 @@ from keyturn.audit.models import Kind
 from keyturn.auth import sessions
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
-from keyturn.database import UtcDateTime, transaction
+from keyturn.database import UtcDateTime, retried, transaction
 from keyturn.errors import (
     ExpiredRefreshTokenError,
     InvalidRefreshTokenError,
@@ -122,6 +122,7 @@ _COUNT_REPLAY = (
 
 
 @notes.event("refresh")
+@retried
 def refresh(
     session: Session,
     *,

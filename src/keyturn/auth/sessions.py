@@ -14,7 +14,7 @@ from keyturn.audit.models import Kind
 from keyturn.auth import revocations
 from keyturn.auth.models import RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
-from keyturn.database import transaction
+from keyturn.database import retried, transaction
 from keyturn.errors import KeyturnError, UnknownLoginError
 from keyturn.tokens.refresh import PresentedToken
 
@@ -40,6 +40,7 @@ def count_live(session: Session, now: datetime) -> int:
 
 
 @notes.event("logout")
+@retried
 def log_out(session: Session, *, token: str, issuer: TokenIssuer, now: datetime) -> None:
     """End the login of a refresh token, current or spent. Any other token changes nothing."""
     presented = read(token, issuer)
@@ -60,6 +61,7 @@ def read(token: str, issuer: TokenIssuer) -> PresentedToken | None:
 
 
 @notes.event("end_session")
+@retried
 def end(session: Session, login_id: UUID, *, owner: UUID, now: datetime) -> None:
     """End one of a user's own live logins. Raises `UnknownLoginError` for any other."""
     with transaction(session):
@@ -73,12 +75,14 @@ def end(session: Session, login_id: UUID, *, owner: UUID, now: datetime) -> None
 
 
 @notes.event("end_sessions")
+@retried
 def end_all(session: Session, user_id: UUID, *, keep: UUID | None, now: datetime) -> int:
     """End all logins of a user but `keep`; return how many there were."""
     with transaction(session):
         return end_logins_of(session, user_id, keep=keep, reason=ENDED_BY_USER, now=now)
 
 
+@retried
 def revoke(session: Session, login_id: UUID, *, now: datetime) -> None:
     """End a login from outside. Raises `UnknownLoginError` where none lives by this id."""
     with transaction(session):
@@ -87,6 +91,7 @@ def revoke(session: Session, login_id: UUID, *, now: datetime) -> None:
             raise UnknownLoginError
 
 
+@retried
 def revoke_all(session: Session, user_id: UUID, *, now: datetime) -> int:
     """End all logins of a user from outside; return how many there were."""
     with transaction(session):

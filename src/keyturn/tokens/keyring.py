@@ -65,11 +65,14 @@ _NOTHING = _Snapshot(
 class KeyRing:
     """Signs with the key whose turn it is, and verifies with all that are published.
 
-    A change made elsewhere is seen within `MAX_AGE` by whoever refreshes before use. Where the
-    database cannot be asked, the ring stays as it is for `MAX_STALE`. Threads may share it.
+    A change made elsewhere is seen within `MAX_AGE` by whoever refreshes before use, and a new key
+    with the first token that names it: invented names cause no more than `LOOKS` readings in that
+    time. Where the database cannot be asked, the ring stays as it is for `MAX_STALE`. Threads may
+    share it.
     """
 
     MAX_AGE = timedelta(seconds=1)
+    LOOKS = 10
     MAX_STALE = timedelta(hours=1)
     RETRY = timedelta(seconds=5)  # of a rotation that could not be written
 
@@ -79,7 +82,8 @@ class KeyRing:
         self._schedule = schedule
         self._lock = Lock()
         self._held = _NOTHING
-        self._read_at = self._failed_at = _NOTHING.as_of
+        self._read_at = self._failed_at = self._refreshed_at = _NOTHING.as_of
+        self._looks = 0
         self._opened: dict[str, PrivateKey] = {}
 
     @property
@@ -98,7 +102,14 @@ class KeyRing:
         return self._held.fault
 
     def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return the published key of exactly this id, or None."""
+        """Return the published key of exactly this id, or None.
+
+        Raises `UnavailableError` as `refresh` does, which went before.
+        """
+        if kid not in self._held.verifying and self._looks < self.LOOKS:
+            with self._lock:
+                self._looks += 1
+                self._read_anew(self._refreshed_at)
         return self._held.verifying.get(kid)
 
     def sign(self, claims: Mapping[str, Any], *, typ: str) -> str:
@@ -118,11 +129,14 @@ class KeyRing:
         To be called before a transaction, not within: it may need one of its own. Raises
         `UnavailableError` where the keys cannot be read, nor were in the last `MAX_STALE`.
         """
+        self._refreshed_at = now
         if abs(now - self._read_at) < self.MAX_AGE:
             return
         with self._lock:  # whoever waits here is served by the one who reads
             if abs(now - self._read_at) >= self.MAX_AGE:
+                self._looks = 0
                 self._read_anew(now)
+                self._read_at = now
 
     def _read_anew(self, now: datetime) -> None:
         try:
@@ -131,7 +145,6 @@ class KeyRing:
             if abs(now - self._held.as_of) > self.MAX_STALE:
                 raise
             logger.warning("signing keys cannot be read; they stay as they were last seen")
-        self._read_at = now
 
     def _keys(self, now: datetime) -> Sequence[StoredKey]:
         keys = self._source.read()

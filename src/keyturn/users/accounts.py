@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from keyturn.audit import trail
 from keyturn.audit.models import Kind
-from keyturn.database import transaction
+from keyturn.database import retried, transaction
 from keyturn.errors import EmailTakenError, UnknownUserError
 from keyturn.users import emails
 from keyturn.users.models import User
@@ -18,6 +18,7 @@ from keyturn.users.models import User
 READ_AT_ONCE = 1000  # users
 
 
+@retried
 def create(session: Session, *, name: str, email: str, password_hash: str, now: datetime) -> User:
     """Add a user. `email` is in its one form. Raises `EmailTakenError`."""
     user = User(name=name, email=email, password_hash=password_hash, created_at=now)
@@ -56,6 +57,7 @@ def list_all(session: Session) -> Iterator[User]:
     return session.scalars(everybody, execution_options={"yield_per": READ_AT_ONCE})
 
 
+@retried
 def rename(session: Session, user_id: UUID, name: str, *, now: datetime) -> User:
     """Change a user's name. Raises `UnknownUserError`."""
     with transaction(session):
