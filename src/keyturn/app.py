@@ -21,6 +21,7 @@ from keyturn.errors import ConfigurationError
 from keyturn.http import answer, cors, docs, problems
 from keyturn.ops import health, logs, metrics, reporting
 from keyturn.ops.cli import copy
+from keyturn.ops.doctor import doctor
 from keyturn.services import EXTENSION, Services
 from keyturn.tokens import routes as keys_routes
 from keyturn.tokens.cli import cli as keys_cli
@@ -78,4 +79,5 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     app.cli.add_command(services_cli)
     app.cli.add_command(keys_cli)
     app.cli.add_command(audit_cli)
+    app.cli.add_command(doctor)
     return app
