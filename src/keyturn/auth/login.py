@@ -1,20 +1,25 @@
-"""Logging in: a password for a pair of tokens."""
+"""Logging in: a password for a pair of tokens.
+
+Statements are built once and of tables, as in `keyturn.auth.rotation`.
+"""
 
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
 from keyturn.audit import trail
 from keyturn.audit.models import Kind
 from keyturn.auth import sessions
-from keyturn.auth.models import RefreshToken
+from keyturn.auth.models import LOGINS, TOKEN_STATE
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
-from keyturn.database import transaction
+from keyturn.database import look_up, transaction
 from keyturn.errors import InvalidCredentialsError
 from keyturn.passwords import Passwords
-from keyturn.users.models import User
+from keyturn.users.models import USERS
 
 PURGED_WITH_A_LOGIN = 10  # more than one, so that the dead cannot outgrow the living
 
@@ -22,6 +27,46 @@ PURGED_WITH_A_LOGIN = 10  # more than one, so that the dead cannot outgrow the l
 UNKNOWN_USER = "unknown_user"
 WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason
 DISABLED = "disabled"
+
+_login, _user = LOGINS.c, USERS.c
+
+_FIND = select(_user.id, _user.password_hash, _user.disabled_at).where(
+    _user.email == bindparam("email")
+)
+
+_COLUMNS = (
+    _login.id,
+    _login.user_id,
+    _login.generation,
+    _login.created_at,
+    _login.rotated_at,
+    _login.idle_expires_at,
+    _login.absolute_expires_at,
+    _login.user_agent,
+    _login.ip_address,
+    _login.replays,
+)
+
+# While the hash was computed, the password may have been changed or the user disabled: then there
+# is nothing to insert.
+_BEGIN = (
+    insert(LOGINS)
+    .from_select(
+        [column.name for column in _COLUMNS],
+        select(*(bindparam(column.name, type_=column.type) for column in _COLUMNS))
+        .where(
+            _user.id == bindparam("user_id"),
+            _user.password_hash == bindparam("checked_hash"),
+            _user.disabled_at.is_(None),
+        )
+        .with_for_update(),
+    )
+    .returning(*TOKEN_STATE)
+)
+
+_REHASH = (
+    update(USERS).where(_user.id == bindparam("of")).values(password_hash=bindparam("new_hash"))
+)
 
 
 @notes.event("login")
@@ -46,8 +91,7 @@ def log_in(
     alike, after the same work. The hashing happens outside of any transaction.
     """
     replaced = None if replaces is None else sessions.read(replaces, issuer)
-    user = session.scalar(select(User).where(User.email == email))
-    session.commit()
+    user = look_up(_FIND, {"email": email})
     verdict = passwords.verify(password, user.password_hash if user else None)
     if user is not None:
         notes.add(user=user.id)
@@ -55,26 +99,21 @@ def log_in(
         _record_failure(session, user, audit_retention, now)
         raise InvalidCredentialsError
     with transaction(session):
-        _check_unchanged(session, user)
+        login = _begin(session, user, client, lifetimes, now)
         if verdict.new_hash is not None:
-            session.execute(
-                update(User).where(User.id == user.id).values(password_hash=verdict.new_hash)
-            )
-        login = _begin(user, client, lifetimes, now)
-        session.add(login)
-        session.flush()
+            session.execute(_REHASH, {"of": user.id, "new_hash": verdict.new_hash})
         sessions.delete_dead(session, before=now - retention, limit=PURGED_WITH_A_LOGIN)
         notes.add(login=login.id)
         trail.record(session, Kind.LOGIN, now=now, user_id=user.id, login_id=login.id)
         _sweep_trail(session, audit_retention, now)
         if replaced is not None:
-            which = RefreshToken.id == replaced.login_id
+            which = LOGINS.c.id == replaced.login_id
             sessions.end_logins(session, which, reason=sessions.REPLACED, now=now)
         return issuer.both(login, now)
 
 
 def _record_failure(
-    session: Session, user: User | None, audit_retention: timedelta, now: datetime
+    session: Session, user: Row[*tuple[Any, ...]] | None, audit_retention: timedelta, now: datetime
 ) -> None:
     with transaction(session):
         trail.record(
@@ -87,7 +126,7 @@ def _record_failure(
         _sweep_trail(session, audit_retention, now)
 
 
-def _why_not(user: User | None) -> str:
+def _why_not(user: Row[*tuple[Any, ...]] | None) -> str:
     if user is None:
         return UNKNOWN_USER
     return WRONG_PASSWORD if user.disabled_at is None else DISABLED
@@ -97,29 +136,27 @@ def _sweep_trail(session: Session, audit_retention: timedelta, now: datetime) ->
     trail.delete_old(session, before=now - audit_retention, limit=trail.PURGED_WITH_A_LOGIN)
 
 
-def _check_unchanged(session: Session, user: User) -> None:
-    # While the hash was computed, the password may have been changed or the user disabled.
-    unchanged = (
-        select(User.id)
-        .where(
-            User.id == user.id,
-            User.password_hash == user.password_hash,
-            User.disabled_at.is_(None),
-        )
-        .with_for_update()
-    )
-    if session.scalar(unchanged) is None:
-        raise InvalidCredentialsError
-
-
-def _begin(user: User, client: Client, lifetimes: Lifetimes, now: datetime) -> RefreshToken:
+def _begin(
+    session: Session,
+    user: Row[*tuple[Any, ...]],
+    client: Client,
+    lifetimes: Lifetimes,
+    now: datetime,
+) -> Row[*tuple[Any, ...]]:
     ends_at = now + lifetimes.absolute
-    return RefreshToken(
-        user_id=user.id,
-        created_at=now,
-        rotated_at=now,
-        idle_expires_at=min(now + lifetimes.idle, ends_at),
-        absolute_expires_at=ends_at,
-        user_agent=client.user_agent,
-        ip_address=client.ip_address,
-    )
+    login = {
+        "id": uuid4(),
+        "user_id": user.id,
+        "generation": 0,
+        "created_at": now,
+        "rotated_at": now,
+        "idle_expires_at": min(now + lifetimes.idle, ends_at),
+        "absolute_expires_at": ends_at,
+        "user_agent": client.user_agent,
+        "ip_address": client.ip_address,
+        "replays": 0,
+    }
+    begun = session.execute(_BEGIN, {**login, "checked_hash": user.password_hash}).one_or_none()
+    if begun is None:
+        raise InvalidCredentialsError
+    return begun

@@ -1,10 +1,20 @@
 """The tables of logins: one row of refresh_tokens each, and revocations, of those that ended."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, String, and_, false
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    and_,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from keyturn.audit.actor import MAX_ADDRESS, MAX_USER_AGENT
@@ -40,6 +50,19 @@ class RefreshToken(Base):
     retry_key_hash: Mapped[str | None] = mapped_column(String(64))
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(32))
+
+
+LOGINS = cast("Table", RefreshToken.__table__)
+
+# What a login's tokens are made of (`keyturn.auth.tokens.LoginState`).
+TOKEN_STATE = (
+    LOGINS.c.id,
+    LOGINS.c.user_id,
+    LOGINS.c.generation,
+    LOGINS.c.rotated_at,
+    LOGINS.c.idle_expires_at,
+    LOGINS.c.absolute_expires_at,
+)
 
 
 class Revocation(Base):

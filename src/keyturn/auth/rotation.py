@@ -9,16 +9,16 @@ import hashlib
 from dataclasses import astuple
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Row, Table, and_, bindparam, case, exists, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
 from keyturn.audit import trail
 from keyturn.audit.models import Kind
 from keyturn.auth import sessions
-from keyturn.auth.models import RefreshToken, is_live
+from keyturn.auth.models import LOGINS, TOKEN_STATE, RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
 from keyturn.database import UtcDateTime, retried, transaction
 from keyturn.errors import (
@@ -30,7 +30,7 @@ from keyturn.errors import (
     TooManyReplaysError,
 )
 from keyturn.tokens.refresh import PresentedToken
-from keyturn.users.models import User
+from keyturn.users.models import USERS
 
 MAX_REPLAYS = 32  # a page whose twenty requests all met a 401, and some retries
 
@@ -60,24 +60,14 @@ REFUSALS: dict[Verdict, type[KeyturnError]] = {
 
 # Statements are built once, because building them costs more than running them, and of tables
 # instead of models, because the ORM prepares an UPDATE anew each time it is sent.
-_LOGINS = cast("Table", RefreshToken.__table__)
-_USERS = cast("Table", User.__table__)
-_login, _user = _LOGINS.c, _USERS.c
+_login, _user = LOGINS.c, USERS.c
 
 _NOW = bindparam("at", type_=UtcDateTime)
 _IDLE_END = bindparam("idle_end", type_=UtcDateTime)
 _OF_THE_TOKEN = and_(_login.id == bindparam("sid"), _login.user_id == bindparam("sub"))
-_STATE = (
-    _login.id,
-    _login.user_id,
-    _login.generation,
-    _login.rotated_at,
-    _login.idle_expires_at,
-    _login.absolute_expires_at,
-)
 
 _ROTATE = (
-    update(_LOGINS)
+    update(LOGINS)
     .where(
         _OF_THE_TOKEN,
         _login.generation == bindparam("gen"),
@@ -98,12 +88,12 @@ _ROTATE = (
             _login.user_agent != bindparam("agent"), _login.ip_address != bindparam("address")
         ),
     )
-    .returning(*_STATE, _login.client_changed)
+    .returning(*TOKEN_STATE, _login.client_changed)
 )
 
 _READ = (
     select(
-        *_STATE,
+        *TOKEN_STATE,
         _login.replays,
         _login.retry_key_hash,
         _login.user_agent,
@@ -111,13 +101,13 @@ _READ = (
         _login.revoked_at,
         _user.disabled_at,
     )
-    .join_from(_LOGINS, _USERS, _user.id == _login.user_id)
+    .join_from(LOGINS, USERS, _user.id == _login.user_id)
     .where(_OF_THE_TOKEN)
 )
-_READ_TO_CHANGE = _READ.with_for_update(of=_LOGINS)
+_READ_TO_CHANGE = _READ.with_for_update(of=LOGINS)
 
 _COUNT_REPLAY = (
-    update(_LOGINS).where(_login.id == bindparam("sid")).values(replays=_login.replays + 1)
+    update(LOGINS).where(_login.id == bindparam("sid")).values(replays=_login.replays + 1)
 )
 
 

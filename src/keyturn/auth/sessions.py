@@ -5,16 +5,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import CursorResult, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
 from keyturn.audit import trail
 from keyturn.audit.models import Kind
 from keyturn.auth import revocations
-from keyturn.auth.models import RefreshToken, is_live
+from keyturn.auth.models import LOGINS, RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
-from keyturn.database import retried, transaction
+from keyturn.database import UtcDateTime, retried, transaction
 from keyturn.errors import KeyturnError, UnknownLoginError
 from keyturn.tokens.refresh import PresentedToken
 
@@ -24,6 +24,16 @@ ENDED_BY_USER = "ended_by_user"
 ENDED_BY_OPERATOR = "ended_by_operator"
 
 PURGE_BATCH = 1000
+
+_DELETE_DEAD = delete(LOGINS).where(
+    LOGINS.c.id.in_(
+        select(LOGINS.c.id)
+        .where(LOGINS.c.idle_expires_at < bindparam("before", type_=UtcDateTime))
+        .order_by(LOGINS.c.idle_expires_at)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)  # another deletes them just now
+    )
+)
 
 
 def list_live(session: Session, owner: UUID | None, now: datetime) -> Sequence[RefreshToken]:
@@ -149,16 +159,8 @@ def delete_dead(session: Session, *, before: datetime, limit: int) -> int:
 
     A login that was ended is kept until then, too: as long as one of its tokens is in date.
     """
-    dead = (
-        select(RefreshToken.id)
-        .where(RefreshToken.idle_expires_at < before)
-        .order_by(RefreshToken.idle_expires_at)
-        .limit(limit)
-    )
     deleted: CursorResult[Any] = session.execute(  # type: ignore[assignment] # a DELETE's result
-        delete(RefreshToken)
-        .where(RefreshToken.id.in_(dead))
-        .execution_options(synchronize_session=False)
+        _DELETE_DEAD, {"before": before, "most": limit}
     )
     if deleted.rowcount > 0:
         notes.add(purged=deleted.rowcount)
