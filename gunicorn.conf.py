@@ -28,7 +28,7 @@ bind = [f"{settings.host}:{settings.port}"]
 
 # Threads, because argon2 releases the GIL: while one hashes, the others answer.
 worker_class = "keyturn.ops.serving.Worker"
-workers = settings.web_concurrency or len(os.sched_getaffinity(0))
+workers = settings.workers
 threads = settings.threads
 
 # Loaded once and shared by the workers' memory; a fault in the settings stops the start, not a

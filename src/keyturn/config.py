@@ -3,6 +3,7 @@
 `python -m keyturn.config` prints the table that docs/configuration.md holds.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -211,6 +212,12 @@ class Settings:
         "[import](import.md).",
         "",
     )
+    hash_queue: int = setting(
+        _number(0, 64),
+        "Requests of each worker that may wait for a core to hash a password on; past that, 503. "
+        "0: as many as leave a quarter of THREADS to requests that hash nothing.",
+        "0",
+    )
     trusted_proxies: int = setting(
         _number(0, 10),
         "Reverse proxies in front that set X-Forwarded-For and X-Forwarded-Proto. "
@@ -250,12 +257,31 @@ class Settings:
     web_concurrency: int = setting(
         _number(0, 64), "gunicorn worker processes; 0: one for each core.", "0"
     )
-    threads: int = setting(_number(1, 64), "Threads of each worker.", "8")
+    threads: int = setting(_number(1, 64), "Threads of each worker.", "16")
 
     @property
     def is_production(self) -> bool:
         """Whether real users are behind this service."""
         return self.keyturn_env == "production"
+
+    @property
+    def workers(self) -> int:
+        """How many processes serve."""
+        return self.web_concurrency or _cores()
+
+    @property
+    def hashes_at_once(self) -> int:
+        """How many hashes a worker computes at once: its share of the cores."""
+        return max(1, min(_cores() // self.workers, self._threads_for_hashing))
+
+    @property
+    def hashes_waiting(self) -> int:
+        """How many requests of a worker may wait for their hash, in threads of their own."""
+        return self.hash_queue or max(0, self._threads_for_hashing - self.hashes_at_once)
+
+    @property
+    def _threads_for_hashing(self) -> int:
+        return self.threads * 3 // 4  # the others are free for whatever hashes nothing
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Self:
@@ -273,9 +299,18 @@ class Settings:
         if faults := faults or _secrets_used_twice(values):
             raise ConfigurationError("; ".join(faults))
         settings = cls(**values)
-        if settings.metrics_port == settings.port:
-            raise ConfigurationError("METRICS_PORT and PORT must differ")
+        if faults := settings.conflicts():
+            raise ConfigurationError("; ".join(faults))
         return settings
+
+    def conflicts(self) -> list[str]:
+        """Return what is wrong between settings that are each right."""
+        faults = []
+        if self.metrics_port == self.port:
+            faults.append("METRICS_PORT and PORT must differ")
+        if self.hash_queue and self.hash_queue + self.hashes_at_once >= self.threads:
+            faults.append("HASH_QUEUE leaves none of THREADS to other requests")
+        return faults
 
 
 def _secrets_used_twice(values: Mapping[str, Any]) -> list[str]:
@@ -285,6 +320,10 @@ def _secrets_used_twice(values: Mapping[str, Any]) -> list[str]:
         for one, other in combinations([name for name in secrets if name in values], 2)
         if values[one] == values[other]
     ]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _read(declared: "Field[Any]", raw: str | None) -> dict[str, Any]:

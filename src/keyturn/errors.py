@@ -286,3 +286,11 @@ class UnavailableError(KeyturnError):
     status = 503
     code = "unavailable"
     detail = "The service cannot answer at the moment. Try again."
+
+
+class BusyError(KeyturnError):
+    """All cores compute password hashes and enough requests wait. Nothing was checked."""
+
+    status = 503
+    code = "busy"
+    detail = "Too many passwords are being checked at the moment. Try again."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from passlib.context import CryptContext
 
 from keyturn.foreign_hashes import FLASK_SECURITY, SCHEMES, forms
+from keyturn.hashing import HashingQueue
 
 MAX_LENGTH = 1024
 
@@ -21,6 +22,15 @@ _CONTEXT = {
     "argon2__parallelism": 1,
 }
 
+# The hash of no password, at the same parameters: a salt and a digest of zeros.
+_NOBODYS = "$argon2id$v=19$m={m},t={t},p={p}${salt}${digest}".format(
+    m=_CONTEXT["argon2__memory_cost"],
+    t=_CONTEXT["argon2__time_cost"],
+    p=_CONTEXT["argon2__parallelism"],
+    salt="A" * 22,
+    digest="A" * 43,
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -31,35 +41,41 @@ class Verdict:
 
 
 class Passwords:
-    """Hashes and verifies. Every call costs about one argon2 hash, whatever it is asked.
+    """Hashes and verifies, each call in its turn, at the cost of one hash, whatever it is asked.
 
-    `hmac_key` is Flask-Security's SECURITY_PASSWORD_SALT, for users who come from there.
+    Both raise `BusyError` where the turn does not come in time. `hmac_key` is Flask-Security's
+    SECURITY_PASSWORD_SALT, for users who come from there.
     """
 
-    def __init__(self, *, hmac_key: str = "") -> None:
+    def __init__(self, queue: HashingQueue | None = None, *, hmac_key: str = "") -> None:
         self._context = CryptContext(**_CONTEXT)
         self._hmac_key = hmac_key.encode()
+        self.queue = queue or HashingQueue()
 
     def hash(self, password: str) -> str:
         """Return a new argon2id hash."""
-        return str(self._context.hash(normalised(password)))
+        return self.queue.run(self._hash, password)
 
     def verify(self, password: str, stored: str | None) -> Verdict:
         """Compare a password with a stored hash; None, for no such user, costs one hash as well."""
         if stored is None or not self.can_verify(stored):
-            self._context.dummy_verify()
-            return Verdict(right=False)
-        try:
-            right = self._is_right(password, stored)
-        except ValueError:  # a scheme that cannot take this password, as bcrypt and NUL
-            self._context.dummy_verify()
-            return Verdict(right=False)
-        return Verdict(right, self.hash(password) if right and self._is_old(stored) else None)
+            stored = _NOBODYS
+        return self.queue.run(self._compare, password, stored)
 
     def can_verify(self, stored: str) -> bool:
         """Tell whether a password can be compared with a stored hash, right or wrong."""
         known = self._context.identify(stored.removeprefix(FLASK_SECURITY)) is not None
         return known and (bool(self._hmac_key) or not stored.startswith(FLASK_SECURITY))
+
+    def _hash(self, password: str) -> str:
+        return str(self._context.hash(normalised(password)))
+
+    def _compare(self, password: str, stored: str) -> Verdict:
+        try:
+            right = self._is_right(password, stored)
+        except ValueError:  # a scheme that cannot take this password, as bcrypt and NUL
+            right = self._is_right(password, _NOBODYS)
+        return Verdict(right, self._hash(password) if right and self._is_old(stored) else None)
 
     def _is_right(self, password: str, stored: str) -> bool:
         bare = stored.removeprefix(FLASK_SECURITY)

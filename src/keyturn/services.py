@@ -10,6 +10,7 @@ from keyturn import clock
 from keyturn.auth.tokens import Lifetimes, TokenIssuer
 from keyturn.blocklist import common_passwords
 from keyturn.config import Settings
+from keyturn.hashing import HashingQueue
 from keyturn.origin import origin_of
 from keyturn.passwords import Passwords
 from keyturn.policy import PasswordPolicy
@@ -54,7 +55,10 @@ class Services:
         refresh = RefreshTokens(settings.refresh_secret.encode(), issuer=settings.issuer)
         return cls(
             settings=settings,
-            passwords=Passwords(hmac_key=settings.flask_security_password_salt),
+            passwords=Passwords(
+                HashingQueue(parallel=settings.hashes_at_once, waiting=settings.hashes_waiting),
+                hmac_key=settings.flask_security_password_salt,
+            ),
             policy=PasswordPolicy(
                 settings.password_min_length,
                 common=common_passwords(),

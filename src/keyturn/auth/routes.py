@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Blueprint, request
 
 from keyturn import clock
+from keyturn.admission import hashes_a_password
 from keyturn.audit import actor
 from keyturn.auth import login, rotation, sessions
 from keyturn.auth.guard import Principal, bearer_required
@@ -46,6 +47,7 @@ IDEMPOTENCY_KEY = Header(
 @body(LoginSchema)
 @hands_out_cookie
 @refuses(InvalidCredentialsError)
+@hashes_a_password
 def log_in(body: dict[str, Any]) -> IssuedTokens:
     """Exchange an e-mail and a password for tokens."""
     known = services()

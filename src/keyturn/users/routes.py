@@ -5,10 +5,15 @@ from typing import Any
 from flask import Blueprint
 
 from keyturn import clock
+from keyturn.admission import hashes_a_password
 from keyturn.auth import credentials
 from keyturn.auth.guard import Principal, bearer_required
 from keyturn.database import db
-from keyturn.errors import UnknownUserError, WeakPasswordError, WrongPasswordError
+from keyturn.errors import (
+    UnknownUserError,
+    WeakPasswordError,
+    WrongPasswordError,
+)
 from keyturn.http.answer import answers, answers_nothing
 from keyturn.http.body import body
 from keyturn.http.contract import refuses
@@ -43,6 +48,7 @@ def rename(principal: Principal, body: dict[str, Any]) -> User:
 @answers_nothing
 @body(PasswordChangeSchema)
 @refuses(WeakPasswordError, WrongPasswordError)
+@hashes_a_password
 def change_password(principal: Principal, body: dict[str, Any]) -> None:
     """Change the caller's password; every other login of theirs ends."""
     known = services()
