@@ -293,7 +293,100 @@ def test_purge_works_in_batches(
     assert run("sessions", "purge").output == "Deleted 5 logins.\n"
 
 
-@pytest.mark.parametrize("group", ["users", "sessions", "services", "keys"])
+# --- throttle -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _two_wrong_passwords(api: Api, clock: time_machine.Traveller) -> None:
+    for _ in range(2):
+        api.login({**BOB, "password": "wrong"})
+
+
+@pytest.mark.usefixtures("_two_wrong_passwords")
+def test_spent_budgets_are_listed_the_longest_spent_first(
+    run: Run, clock: time_machine.Traveller
+) -> None:
+    listed = printed(run("throttle", "list", "--json"))
+    assert [(one["kind"], one["used"], one["limit"]) for one in listed] == [
+        ("account", 2, 50),
+        ("address", 2, 100),
+        ("all", 2, 5000),
+    ]
+    assert listed[1]["full"] == "2026-11-24T12:01:12+00:00"
+    assert {one["next"] for one in listed} == {None}
+    assert "account" in run("throttle", "list").output
+    clock.shift(37)
+    assert [one["used"] for one in printed(run("throttle", "list", "--json"))] == [2, 1]
+
+
+def test_a_list_tells_when_who_is_refused_may_try_again(
+    settings: dict[str, str], request: pytest.FixtureRequest, clock: time_machine.Traveller
+) -> None:
+    settings["THROTTLE_ACCOUNT"] = "1/3600"
+    api, run = request.getfixturevalue("api"), request.getfixturevalue("run")
+    api.login({**BOB, "password": "wrong"})
+    (spent,) = printed(run("throttle", "list", "--user", BOB["email"], "--json"))
+    assert (spent["next"], spent["full"]) == ("2026-11-24T13:00:00+00:00",) * 2
+    clock.shift(3600)
+    assert printed(run("throttle", "list", "--user", BOB["email"], "--json")) == []
+
+
+@pytest.mark.usefixtures("_two_wrong_passwords")
+@pytest.mark.parametrize(
+    ("arguments", "kinds"),
+    [
+        (["--user", "BOB@gmail.com"], ["account"]),
+        (["--user", "nobody@gmail.com"], []),
+        (["--address", "127.0.0.1"], ["address"]),
+        (["--address", "127.0.0.2"], []),
+    ],
+)
+def test_whose_budgets_are_listed_and_cleared_can_be_named(
+    run: Run, arguments: list[str], kinds: list[str]
+) -> None:
+    listed = printed(run("throttle", "list", *arguments, "--json"))
+    assert [one["kind"] for one in listed] == kinds
+    assert run("throttle", "clear", *arguments).output == f"Filled {len(kinds)} budgets.\n"
+    left = [one["kind"] for one in printed(run("throttle", "list", "--json"))]
+    assert left == [kind for kind in ("account", "address", "all") if kind not in kinds]
+
+
+def test_a_cleared_user_may_try_again_on_their_devices_too(
+    settings: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    settings["THROTTLE_ACCOUNT"] = "1/3600"
+    api, run = request.getfixturevalue("api"), request.getfixturevalue("run")
+    device = {"Device-Token": api.tokens()["deviceToken"]}
+    for headers in ({}, device):
+        api.login({**BOB, "password": "wrong"}, **headers)
+        assert_problem(api.login(BOB, **headers), 429, "too_many_attempts")
+    assert "Filled 3 budgets." in run("throttle", "clear", "--user", BOB["email"]).output
+    for headers in ({}, device):
+        assert api.login(BOB, **headers).status_code == 200
+
+
+@pytest.mark.usefixtures("_two_wrong_passwords")
+def test_all_budgets_are_cleared(run: Run) -> None:
+    assert run("throttle", "clear", "--all").output == "Filled 3 budgets.\n"
+    assert printed(run("throttle", "list", "--json")) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["clear"],
+        ["clear", "--all", "--user", BOB["email"]],
+        ["clear", "--address", "127.0.0.1", "--user", BOB["email"]],
+        ["list", "--address", "127.0.0.1", "--user", BOB["email"]],
+        ["clear", "--user", "nonsense"],
+        ["clear", "--address", "nonsense"],
+    ],
+)
+def test_throttle_says_what_it_needs(run: Run, arguments: list[str]) -> None:
+    assert run("throttle", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("group", ["users", "sessions", "services", "keys", "throttle"])
 def test_every_command_teaches(run: Run, app: Flask, group: str) -> None:
     commands = app.cli.commands[group].commands  # type: ignore[attr-defined] # a group
     for name in commands:

@@ -62,6 +62,10 @@ from tests.support.server import ROOT
         ("SIGNING_ALGORITHM", "HS256", "must be one of ES256, EdDSA, RS256"),
         ("KEY_ENCRYPTION_SECRET", "short", "has 5 bytes, at least 32 are needed"),
         ("ACCESS_SECRET", SECRETS["KEY_ENCRYPTION_SECRET"], "must differ"),
+        ("THROTTLE_ACCOUNT", "101/3600", "must be attempts/seconds, from 1 to 100 in"),
+        ("THROTTLE_ACCOUNT", "0/3600", "must be attempts/seconds"),
+        ("THROTTLE_ADDRESS", "100", "must be attempts/seconds"),
+        ("THROTTLE_ALL", "100/1h", "must be attempts/seconds"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(

@@ -109,6 +109,19 @@ def test_writers_take_turns_instead_of_waiting_for_luck(app: Flask) -> None:
         assert set().union(*pool.map(refresh_often, tokens)) == {200}
 
 
+def test_only_what_may_be_forgotten_does_not_wait_for_the_disk(app: Flask) -> None:
+    with app.app_context():
+        session = db.session()
+        sqlite = db.engine.dialect.name == "sqlite"
+        ask = text("PRAGMA synchronous" if sqlite else "SHOW synchronous_commit")
+        if not sqlite:  # the tests' own server waits for no disk
+            session.execute(text("SET synchronous_commit = on"))
+        with transaction(session, durable=False):
+            assert session.scalar(ask) == (1 if sqlite else "off")  # NORMAL
+        with transaction(session):
+            assert session.scalar(ask) == (2 if sqlite else "on")  # FULL
+
+
 def test_models_and_migrations_agree(app: Flask) -> None:
     with app.app_context():
         flask_migrate.check()  # exits where they differ

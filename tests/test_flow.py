@@ -14,6 +14,7 @@ def test_log_in_answers_a_pair_of_tokens(api: Api) -> None:
         "tokenType",
         "expiresIn",
         "refreshExpiresIn",
+        "deviceToken",
     }
     assert (tokens["tokenType"], tokens["expiresIn"]) == ("Bearer", 900)
 

@@ -10,13 +10,16 @@ from contextlib import contextmanager
 import pytest
 from flask import Flask
 
+from keyturn import clock
 from keyturn.config import Settings
 from keyturn.errors import BusyError, ConfigurationError
 from keyturn.hashing import HashingQueue
 from keyturn.passwords import Passwords
+from keyturn.throttle.budgets import time_of
+from keyturn.throttle.models import SpentBudget
 from tests.conftest import SECRETS
 from tests.support.api import BOB, Api, assert_problem
-from tests.support.database import statements
+from tests.support.database import rows, statements
 from tests.support.server import START_DEADLINE, Answer, Server
 
 NEW = "correct horse battery"
@@ -156,8 +159,20 @@ def test_who_finds_the_queue_full_is_refused_before_anything_is_asked(
     assert api.login().status_code == 200
 
 
+@pytest.mark.usefixtures("clock")
+def test_who_waited_in_vain_has_spent_no_guess(
+    api: Api, app: Flask, queue: HashingQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = api.tokens()["accessToken"]
+    monkeypatch.setattr("keyturn.hashing.PATIENCE", 0)
+    with occupied(queue):
+        assert_busy(api, token)
+    full_since = {time_of(budget.full_at) for budget in rows(app, SpentBudget)}
+    assert full_since == {clock.now()}
+
+
 def test_a_flood_of_logins_leaves_threads_to_others(serve: Callable[..., Server]) -> None:
-    server = serve(WEB_CONCURRENCY=1, THREADS=4, HASH_QUEUE=1)
+    server = serve(WEB_CONCURRENCY=1, THREADS=4, HASH_QUEUE=1, THROTTLE_ACCOUNT="100/1")
     bearer = {"Authorization": f"Bearer {server.login()['accessToken']}"}
 
     def log_in(_: int) -> Answer:

@@ -8,7 +8,7 @@ from flask_migrate import Migrate
 from flask_migrate.cli import db as migrations_cli
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from keyturn import auth, users  # noqa: F401 - models register themselves
+from keyturn import auth, throttle, users  # noqa: F401 - models register themselves
 from keyturn.audit.actor import by_client
 from keyturn.audit.cli import cli as audit_cli
 from keyturn.auth import routes as auth_routes
@@ -23,6 +23,7 @@ from keyturn.ops import health, logs, metrics, reporting
 from keyturn.ops.cli import copy
 from keyturn.ops.doctor import doctor
 from keyturn.services import EXTENSION, Services
+from keyturn.throttle.cli import cli as throttle_cli
 from keyturn.tokens import routes as keys_routes
 from keyturn.tokens.cli import cli as keys_cli
 from keyturn.users import routes as users_routes
@@ -80,4 +81,5 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     app.cli.add_command(keys_cli)
     app.cli.add_command(audit_cli)
     app.cli.add_command(doctor)
+    app.cli.add_command(throttle_cli)
     return app

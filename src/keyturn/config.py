@@ -82,6 +82,32 @@ def _origins(raw: str) -> frozenset[str]:
     return frozenset(origins)
 
 
+@dataclass(frozen=True)
+class Rate:
+    """So many attempts in so many seconds."""
+
+    limit: int
+    period: int
+
+    def __str__(self) -> str:
+        return f"{self.limit}/{self.period}"
+
+
+def _rate(most: int) -> Callable[[str], Rate]:
+    limit, period = _number(1, most), _number(1, 400 * DAY)
+
+    def parse(raw: str) -> Rate:
+        first, _, second = raw.partition("/")
+        try:
+            return Rate(limit(first), period(second))
+        except ValueError as error:
+            raise ValueError(
+                f"must be attempts/seconds, from 1 to {most} in 1 to {400 * DAY}"
+            ) from error
+
+    return parse
+
+
 def database_url(raw: str) -> URL:
     """Read a SQLAlchemy URL. Raises `ValueError` for a database that cannot be used, saying why."""
     try:
@@ -211,6 +237,29 @@ class Settings:
         "Flask-Security's SECURITY_PASSWORD_SALT, for users imported from there; see "
         "[import](import.md).",
         "",
+    )
+    throttle_account: Rate = setting(
+        _rate(100),
+        "Wrong passwords allowed for one account, as attempts/seconds: so many at once, and as "
+        "many again spread evenly over so many seconds (NIST SP 800-63B-4: at most 100 in a row). "
+        "Each device that logged in before has as many of its own.",
+        f"50/{30 * DAY}",
+    )
+    throttle_address: Rate = setting(
+        _rate(1_000_000),
+        "Wrong passwords allowed from one address (IPv6: one /64). Behind a proxy, see "
+        "TRUSTED_PROXIES.",
+        "100/3600",
+    )
+    throttle_all: Rate = setting(
+        _rate(1_000_000),
+        "Wrong passwords allowed from all strangers together, because a botnet has many addresses.",
+        "5000/3600",
+    )
+    device_token_ttl: int = setting(
+        _number(60, 400 * DAY),
+        "For so many seconds after a login, its device is no stranger (400 days).",
+        str(400 * DAY),
     )
     hash_queue: int = setting(
         _number(0, 64),

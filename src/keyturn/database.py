@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
@@ -80,17 +81,26 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 
+# https://www.postgresql.org/docs/current/wal-async-commit.html
+_DO_NOT_WAIT = text("SET LOCAL synchronous_commit = off")
+
+
 @contextmanager
-def transaction(session: Session) -> Iterator[Session]:
+def transaction(session: Session, *, durable: bool = True) -> Iterator[Session]:
     """Run one write transaction: committed at its end, rolled back if anything is raised.
+
+    One that is not `durable` does not wait for the disk: a power cut may undo it.
 
     On SQLite it takes the write lock first, so that what it reads stays true until it commits.
     A read that went before on this session is ended; its rows stay usable, as they were.
     """
     session.commit()
     with _turn_to_write(session):
-        session.connection(execution_options=sqlite.WRITING)
+        options = sqlite.WRITING if durable else sqlite.WRITING | sqlite.FORGETTABLE
+        connection = session.connection(execution_options=options)
         try:
+            if not durable and connection.dialect.name == "postgresql":
+                connection.execute(_DO_NOT_WAIT)
             yield session
             session.commit()
         except BaseException:

@@ -223,6 +223,14 @@ class OriginNotAllowedError(KeyturnError):
     detail = "Pages of this origin may not use cookies here."
 
 
+class TooManyAttemptsError(KeyturnError):
+    """A budget of guesses is spent; nothing was checked. The same whether the account exists."""
+
+    status = 429
+    code = "too_many_attempts"
+    detail = "Too many attempts. Try again later."
+
+
 # --- what is asked for ----------------------------------------------------------------------------
 
 

@@ -10,11 +10,14 @@ from keyturn import clock
 from keyturn.auth.tokens import Lifetimes, TokenIssuer
 from keyturn.blocklist import common_passwords
 from keyturn.config import Settings
+from keyturn.derivation import derived_key
 from keyturn.hashing import HashingQueue
 from keyturn.origin import origin_of
 from keyturn.passwords import Passwords
 from keyturn.policy import PasswordPolicy
+from keyturn.throttle.budgets import Budgets
 from keyturn.tokens.access import AccessTokens
+from keyturn.tokens.device import DeviceTokens
 from keyturn.tokens.key_rotation import KeyMaker
 from keyturn.tokens.keypairs import Vault
 from keyturn.tokens.keyring import KeyRing
@@ -40,6 +43,7 @@ class Services:
     retention: timedelta
     allowed_origins: frozenset[str]
     audit_retention: timedelta
+    budgets: Budgets
 
     @classmethod
     def of(cls, settings: Settings) -> "Services":
@@ -53,6 +57,11 @@ class Services:
             leeway=settings.leeway,
         )
         refresh = RefreshTokens(settings.refresh_secret.encode(), issuer=settings.issuer)
+        device = DeviceTokens(
+            derived_key(settings.refresh_secret, "device"),
+            issuer=settings.issuer,
+            lifetime=settings.device_token_ttl,
+        )
         return cls(
             settings=settings,
             passwords=Passwords(
@@ -66,7 +75,7 @@ class Services:
             ),
             signer=signer,
             key_maker=key_maker,
-            tokens=TokenIssuer(access, refresh),
+            tokens=TokenIssuer(access, refresh, device),
             lifetimes=Lifetimes(
                 idle=timedelta(seconds=settings.refresh_idle_ttl),
                 absolute=timedelta(seconds=settings.refresh_absolute_ttl),
@@ -77,6 +86,12 @@ class Services:
                 filter(None, (origin_of(settings.issuer), *settings.cors_origins))
             ),
             audit_retention=timedelta(seconds=settings.audit_retention),
+            budgets=Budgets(
+                derived_key(settings.refresh_secret, "throttle"),
+                account=settings.throttle_account,
+                address=settings.throttle_address,
+                everything=settings.throttle_all,
+            ),
         )
 
     @property

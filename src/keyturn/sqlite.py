@@ -5,10 +5,12 @@ that reads first and writes then fails with "database is locked" as soon as anot
 """
 
 import fcntl
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
@@ -18,12 +20,16 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from keyturn.errors import UnavailableError
 
 _BEGIN = "sqlite_begin"
+_DURABLE = "sqlite_durable"
 
 # Execution options: of a transaction that takes the write lock as it begins, and of a connection
 # that reads with one statement, for which SQLite needs no transaction. Without them, a transaction
 # takes its lock with its first write.
 WRITING = {_BEGIN: "BEGIN IMMEDIATE"}
 READING = {_BEGIN: None}
+
+# Of a transaction that a power cut may undo, though it was committed: nothing waits for the disk.
+FORGETTABLE = {_DURABLE: False}
 
 _PATIENCE = "sqlite_patience"  # seconds to wait for another writer
 
@@ -40,14 +46,18 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {busy_timeout * 1000:d}")
         cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
     def on_begin(connection: Connection) -> None:
-        begin = connection.get_execution_options().get(_BEGIN, "BEGIN")
-        if begin is not None:
-            connection.exec_driver_sql(begin)
+        options = connection.get_execution_options()
+        begin = options.get(_BEGIN, "BEGIN")
+        if begin is None:
+            return
+        level = synchronous if options.get(_DURABLE, True) else "NORMAL"
+        driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+        driver.execute(f"PRAGMA synchronous = {level}")
+        connection.exec_driver_sql(begin)
 
     engine.update_execution_options(**{_PATIENCE: busy_timeout})
     event.listen(engine, "connect", on_connect)

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
@@ -15,6 +15,8 @@ from keyturn.database import retried, transaction
 from keyturn.errors import UnknownUserError, WrongPasswordError
 from keyturn.passwords import Passwords
 from keyturn.policy import PasswordPolicy
+from keyturn.throttle import attempts
+from keyturn.throttle.budgets import Budgets
 from keyturn.users.models import User
 
 PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a `revoked_reason`
@@ -32,22 +34,27 @@ def change_password(
     new: str,
     personal: tuple[str, ...],
     passwords: Passwords,
+    budgets: Budgets,
     policy: PasswordPolicy,
     now: datetime,
 ) -> None:
     """Replace a password by one its owner chose; every login but the one that asks ends.
 
     `personal` is what the new one must not be: the user's e-mail and name.
-    Raises `WeakPasswordError` for a new password that the policy does not take, and
-    `WrongPasswordError` if `current` is not the password.
+    Raises `WeakPasswordError` for a new password that the policy does not take,
+    `WrongPasswordError` if `current` is not the password, and `TooManyAttemptsError` if it was not
+    too often.
     """
     policy.check(new, *personal)
-    stored = session.scalar(select(User.password_hash).where(User.id == user_id))
-    session.commit()
-    if not passwords.verify(current, stored).right:
-        with transaction(session):
-            _record(session, Kind.PASSWORD_CHANGE_FAILED, user_id, now=now, login_id=login_id)
-        raise WrongPasswordError
+    stored = confirm(
+        session,
+        user_id=user_id,
+        login_id=login_id,
+        password=current,
+        passwords=passwords,
+        budgets=budgets,
+        now=now,
+    )
     new_hash = passwords.hash(new)
     with transaction(session):
         changed = update(User).where(User.id == user_id, User.password_hash == stored)
@@ -55,6 +62,38 @@ def change_password(
             raise WrongPasswordError  # another change came first
         _record(session, Kind.PASSWORD_CHANGED, user_id, now=now, login_id=login_id)
         sessions.end_logins_of(session, user_id, keep=login_id, reason=PASSWORD_CHANGED, now=now)
+
+
+def confirm(
+    session: Session,
+    *,
+    user_id: UUID,
+    login_id: UUID,
+    password: str,
+    passwords: Passwords,
+    budgets: Budgets,
+    now: datetime,
+) -> str:
+    """Check the password of whoever is logged in; return its hash, to tell if it changes meanwhile.
+
+    The attempt is the login's own: who stole an access token cannot guess on, and who guesses
+    elsewhere keeps no owner from changing the password. Raises `WrongPasswordError` and
+    `TooManyAttemptsError`.
+    """
+    user = session.get(User, user_id)
+    session.commit()
+    if user is None:  # deleted a moment ago
+        raise WrongPasswordError
+    claims = budgets.of_confirmation(user.email, login_id)
+    with attempts.claimed(session, claims, now=now):
+        right = passwords.verify(password, user.password_hash).right
+    if not right:
+        with transaction(session):
+            _record(session, Kind.PASSWORD_CHANGE_FAILED, user_id, now=now, login_id=login_id)
+        raise WrongPasswordError
+    with transaction(session, durable=False):
+        attempts.give_back(session, claims)
+    return user.password_hash
 
 
 @retried

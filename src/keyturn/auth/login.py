@@ -19,6 +19,8 @@ from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
 from keyturn.database import look_up, transaction
 from keyturn.errors import InvalidCredentialsError
 from keyturn.passwords import Passwords
+from keyturn.throttle import attempts
+from keyturn.throttle.budgets import Budgets
 from keyturn.users.models import USERS
 
 PURGED_WITH_A_LOGIN = 10  # more than one, so that the dead cannot outgrow the living
@@ -76,7 +78,9 @@ def log_in(
     email: str,
     password: str,
     client: Client,
+    device_token: str | None,
     passwords: Passwords,
+    budgets: Budgets,
     issuer: TokenIssuer,
     lifetimes: Lifetimes,
     retention: timedelta,
@@ -88,13 +92,18 @@ def log_in(
 
     The login of the refresh token it `replaces` ends, whoever's it is (ASVS 7.2.4).
     Raises `InvalidCredentialsError` for a wrong password, an unknown e-mail and a disabled user
-    alike, after the same work. The hashing happens outside of any transaction.
+    alike, after the same work, and `TooManyAttemptsError`. The attempt is claimed before the
+    password is checked, and given back where the login begins. The hashing happens outside of any
+    transaction.
     """
     replaced = None if replaces is None else sessions.read(replaces, issuer)
     user = look_up(_FIND, {"email": email})
-    verdict = passwords.verify(password, user.password_hash if user else None)
     if user is not None:
         notes.add(user=user.id)
+    device = issuer.device.device_of(device_token, user.id if user else None)
+    claims = budgets.of_login(email, client.ip_address, device)
+    with attempts.claimed(session, claims, now=now):
+        verdict = passwords.verify(password, user.password_hash if user else None)
     if user is None or user.disabled_at is not None or not verdict.right:
         _record_failure(session, user, audit_retention, now)
         raise InvalidCredentialsError
@@ -103,13 +112,14 @@ def log_in(
         if verdict.new_hash is not None:
             session.execute(_REHASH, {"of": user.id, "new_hash": verdict.new_hash})
         sessions.delete_dead(session, before=now - retention, limit=PURGED_WITH_A_LOGIN)
+        attempts.give_back(session, claims)
         notes.add(login=login.id)
         trail.record(session, Kind.LOGIN, now=now, user_id=user.id, login_id=login.id)
         _sweep_trail(session, audit_retention, now)
         if replaced is not None:
             which = LOGINS.c.id == replaced.login_id
             sessions.end_logins(session, which, reason=sessions.REPLACED, now=now)
-        return issuer.both(login, now)
+        return issuer.for_device(login, device or uuid4(), now)
 
 
 def _record_failure(

@@ -24,6 +24,7 @@ from keyturn.errors import (
     InvalidCredentialsError,
     InvalidHeaderError,
     MissingRefreshTokenError,
+    TooManyAttemptsError,
     UnknownLoginError,
 )
 from keyturn.http.answer import answers, answers_nothing, public
@@ -41,12 +42,20 @@ IDEMPOTENCY_KEY = Header(
 )
 
 
+DEVICE_TOKEN = Header(
+    "Device-Token",
+    "The `deviceToken` of an earlier login of this user: failed attempts of others do not count "
+    "then. One that does not hold is as none.",
+)
+
+
 @blueprint.post("/login")
 @public
 @answers(TokensSchema)
 @body(LoginSchema)
 @hands_out_cookie
-@refuses(InvalidCredentialsError)
+@reads(DEVICE_TOKEN)
+@refuses(InvalidCredentialsError, TooManyAttemptsError)
 @hashes_a_password
 def log_in(body: dict[str, Any]) -> IssuedTokens:
     """Exchange an e-mail and a password for tokens."""
@@ -57,7 +66,9 @@ def log_in(body: dict[str, Any]) -> IssuedTokens:
         **body,
         replaces=transport.held(),
         client=client(),
+        device_token=device_token(),
         passwords=known.passwords,
+        budgets=known.budgets,
         issuer=known.issuer,
         lifetimes=known.lifetimes,
         retention=known.retention,
@@ -133,6 +144,11 @@ def client() -> Client:
     """Return where the request comes from, as far as the configured proxies are believed."""
     acting = actor.current()
     return Client(acting.user_agent or "", acting.ip_address or "")
+
+
+def device_token() -> str | None:
+    """Return the device token that the request shows."""
+    return request.headers.get(DEVICE_TOKEN.name)
 
 
 def idempotency_key() -> str | None:

@@ -34,7 +34,10 @@ class RefreshTokenSchema(Schema):
 
 
 class TokensSchema(Schema):
-    """What a login or refresh hands out; `refreshToken` is left out where none is due."""
+    """What a login or refresh hands out; `deviceToken` is a login's alone.
+
+    `refreshToken` is left out where none is due.
+    """
 
     access_token = fields.String(
         data_key="accessToken", required=True, metadata={"description": "The bearer token."}
@@ -51,10 +54,14 @@ class TokensSchema(Schema):
     refresh_expires_in = fields.Integer(
         data_key="refreshExpiresIn", metadata={"description": "Of the refresh token, in s."}
     )
+    device_token = fields.String(
+        data_key="deviceToken",
+        metadata={"description": "To be kept, and shown as `Device-Token` at the next login."},
+    )
 
     @post_dump
     def leave_out_what_is_not_there(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Drop the refresh token's members where there is none."""
+        """Drop the members of tokens that are not handed out."""
         return {name: value for name, value in data.items() if value is not None}
 
 

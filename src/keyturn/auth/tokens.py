@@ -1,11 +1,12 @@
 """What a client is handed: an access token and, mostly, the refresh token of its login."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from keyturn.tokens.access import AccessTokens
+from keyturn.tokens.device import DeviceTokens
 from keyturn.tokens.refresh import RefreshClaims, RefreshTokens
 
 
@@ -35,6 +36,7 @@ class IssuedTokens:
     refresh_token: str | None = None
     refresh_expires_in: int | None = None
     token_type: str = "Bearer"  # noqa: S105 - RFC 6750's word for it
+    device_token: str | None = None
 
 
 class LoginState(Protocol):
@@ -54,6 +56,7 @@ class TokenIssuer:
 
     access: AccessTokens
     refresh: RefreshTokens
+    device: DeviceTokens
 
     def both(self, login: LoginState, now: datetime) -> IssuedTokens:
         """Return an access token and the refresh token of the login's current generation."""
@@ -69,6 +72,11 @@ class TokenIssuer:
         )
         remaining = int((login.idle_expires_at - now).total_seconds())
         return IssuedTokens(access_token, expires_in, refresh_token, remaining)
+
+    def for_device(self, login: LoginState, device_id: UUID, now: datetime) -> IssuedTokens:
+        """Return both tokens, and the one that tells this device from strangers from now on."""
+        device_token = self.device.issue(login.user_id, device_id, now=now)
+        return replace(self.both(login, now), device_token=device_token)
 
     def access_only(self, login: LoginState, now: datetime) -> IssuedTokens:
         """Return an access token alone."""

@@ -10,6 +10,7 @@ from keyturn.auth import credentials
 from keyturn.auth.guard import Principal, bearer_required
 from keyturn.database import db
 from keyturn.errors import (
+    TooManyAttemptsError,
     UnknownUserError,
     WeakPasswordError,
     WrongPasswordError,
@@ -47,7 +48,7 @@ def rename(principal: Principal, body: dict[str, Any]) -> User:
 @bearer_required
 @answers_nothing
 @body(PasswordChangeSchema)
-@refuses(WeakPasswordError, WrongPasswordError)
+@refuses(WeakPasswordError, WrongPasswordError, TooManyAttemptsError)
 @hashes_a_password
 def change_password(principal: Principal, body: dict[str, Any]) -> None:
     """Change the caller's password; every other login of theirs ends."""
@@ -60,6 +61,7 @@ def change_password(principal: Principal, body: dict[str, Any]) -> None:
         new=body["new_password"],
         personal=(principal.email, principal.name),
         passwords=known.passwords,
+        budgets=known.budgets,
         policy=known.policy,
         now=clock.now(),
     )
