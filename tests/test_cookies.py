@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from keyturn.auth import rotation
 from keyturn.auth.models import RefreshToken
 from keyturn.auth.rotation import MAX_REPLAYS
-from keyturn.http.cookies import REFRESH_TOKEN
+from keyturn.http.cookies import DEVICE_TOKEN, REFRESH_TOKEN
 from tests.support.api import BOB, JOHN, Api, assert_problem
 from tests.support.database import execute, rows
 
@@ -63,10 +63,14 @@ def page(client: FlaskClient) -> Page:
 
 
 def set_cookie(response: TestResponse) -> "Morsel[str]":
-    """The one cookie that an answer sets."""
-    (header,) = response.headers.getlist("Set-Cookie")
-    (morsel,) = SimpleCookie(header).values()
+    """The one cookie that an answer sets, besides a login's device token."""
+    (morsel,) = (one for one in set_cookies(response) if one.key != DEVICE_TOKEN.name)
     return morsel
+
+
+def set_cookies(response: TestResponse) -> "list[Morsel[str]]":
+    headers = response.headers.getlist("Set-Cookie")
+    return [morsel for header in headers for morsel in SimpleCookie(header).values()]
 
 
 def assert_cleared(response: TestResponse) -> None:
@@ -95,6 +99,29 @@ def test_a_login_for_pages_puts_the_refresh_token_into_a_cookie_alone(page: Page
     assert cookie.value not in response.text
     assert (cookie["httponly"], cookie["secure"], cookie["samesite"]) == (True, True, "Strict")
     assert (cookie["path"], cookie["domain"], cookie["max-age"]) == ("/auth", "", "1209600")
+
+
+def test_a_login_for_pages_puts_the_device_token_into_a_cookie_alone(page: Page) -> None:
+    response = page.login()
+    (cookie,) = (one for one in set_cookies(response) if one.key == DEVICE_TOKEN.name)
+    assert cookie.key == "__Secure-keyturn-device"
+    assert cookie.value not in response.text
+    assert (cookie["httponly"], cookie["secure"], cookie["samesite"]) == (True, True, "Strict")
+    assert (cookie["path"], cookie["max-age"]) == ("/auth/login", "34560000")
+
+
+def test_a_browser_that_logged_in_before_is_not_locked_out_by_others(
+    settings: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    settings["THROTTLE_ACCOUNT"] = "1/3600"
+    app = request.getfixturevalue("app")
+    owner, attacker = Page(app.test_client()), Page(app.test_client())
+    owner.login()
+    owner.logout()
+    wrong = {**BOB, "password": "wrong"}
+    assert_problem(attacker.login(wrong), 401, "invalid_credentials")
+    assert_problem(attacker.login(), 429, "too_many_attempts")
+    assert owner.login().status_code == 200
 
 
 def test_the_cookie_does_not_outlive_the_login(settings: dict[str, str], request: Any) -> None:

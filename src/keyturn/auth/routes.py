@@ -18,7 +18,7 @@ from keyturn.auth.schemas import (
     TokensSchema,
 )
 from keyturn.auth.tokens import Client, IssuedTokens
-from keyturn.auth.transport import TRANSPORTS, Transport, hands_out_cookie, takes_refresh_token
+from keyturn.auth.transport import TRANSPORTS, Transport, hands_out_cookies, takes_refresh_token
 from keyturn.database import db
 from keyturn.errors import (
     InvalidCredentialsError,
@@ -42,19 +42,11 @@ IDEMPOTENCY_KEY = Header(
 )
 
 
-DEVICE_TOKEN = Header(
-    "Device-Token",
-    "The `deviceToken` of an earlier login of this user: failed attempts of others do not count "
-    "then. One that does not hold is as none.",
-)
-
-
 @blueprint.post("/login")
 @public
 @answers(TokensSchema)
 @body(LoginSchema)
-@hands_out_cookie
-@reads(DEVICE_TOKEN)
+@hands_out_cookies
 @refuses(InvalidCredentialsError, TooManyAttemptsError)
 @hashes_a_password
 def log_in(body: dict[str, Any]) -> IssuedTokens:
@@ -66,7 +58,7 @@ def log_in(body: dict[str, Any]) -> IssuedTokens:
         **body,
         replaces=transport.held(),
         client=client(),
-        device_token=device_token(),
+        device_token=transport.device(),
         passwords=known.passwords,
         budgets=known.budgets,
         issuer=known.issuer,
@@ -144,11 +136,6 @@ def client() -> Client:
     """Return where the request comes from, as far as the configured proxies are believed."""
     acting = actor.current()
     return Client(acting.user_agent or "", acting.ip_address or "")
-
-
-def device_token() -> str | None:
-    """Return the device token that the request shows."""
-    return request.headers.get(DEVICE_TOKEN.name)
 
 
 def idempotency_key() -> str | None:

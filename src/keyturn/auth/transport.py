@@ -1,5 +1,7 @@
 """How a refresh token travels: in the JSON, or as a cookie that no script of a page can read.
 
+A device token goes the same way, but for the JSON client's request, which shows it in a header.
+
 The client chooses at login. After that a request says by itself which way it is: the token is in
 its body, or it is in its cookie.
 """
@@ -16,7 +18,7 @@ from keyturn.auth.tokens import IssuedTokens
 from keyturn.errors import AmbiguousTokenError, OriginNotAllowedError, UnauthenticatedError
 from keyturn.http import cookies
 from keyturn.http.body import JSON_REFUSALS, is_absent, read_json
-from keyturn.http.contract import promise
+from keyturn.http.contract import Header, promise, reads
 from keyturn.http.csrf import check_origin
 from keyturn.http.schema import load
 from keyturn.services import services
@@ -25,13 +27,16 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 
 class Transport(Protocol):
-    """One way to carry a refresh token."""
+    """One way to carry a refresh token and a device token."""
 
     def held(self) -> str | None:
         """Return the token the client already has. Raises where its page may not use it."""
 
+    def device(self) -> str | None:
+        """Return the device token that a login shows."""
+
     def hand_out(self, tokens: IssuedTokens) -> IssuedTokens:
-        """Send the refresh token; return what is left for the JSON."""
+        """Send the refresh and the device token; return what is left for the JSON."""
 
     def take_back(self) -> None:
         """Make the client forget its refresh token."""
@@ -43,6 +48,10 @@ class JsonTransport:
     def held(self) -> str | None:
         """Return None: it comes in the body."""
         return None
+
+    def device(self) -> str | None:
+        """Return what the header says."""
+        return request.headers.get(DEVICE_TOKEN.name)
 
     def hand_out(self, tokens: IssuedTokens) -> IssuedTokens:
         """Return all of them."""
@@ -63,26 +72,39 @@ class CookieTransport:
         check_origin(services().allowed_origins)
         return cookies.REFRESH_TOKEN.sent()
 
+    def device(self) -> str | None:
+        """Return what the browser sent. Raises `AmbiguousTokenError`."""
+        return cookies.DEVICE_TOKEN.sent()
+
     def hand_out(self, tokens: IssuedTokens) -> IssuedTokens:
-        """Set the cookie for as long as the login lasts; where no token is due, leave it alone."""
+        """Set each cookie for as long as its token lasts; where none is due, leave it alone."""
         if tokens.refresh_token is not None and tokens.refresh_expires_in is not None:
             cookies.REFRESH_TOKEN.set(tokens.refresh_token, tokens.refresh_expires_in)
-        return replace(tokens, refresh_token=None)
+        if tokens.device_token is not None:
+            cookies.DEVICE_TOKEN.set(tokens.device_token, services().settings.device_token_ttl)
+        return replace(tokens, refresh_token=None, device_token=None)
 
     def take_back(self) -> None:
-        """Clear the cookie."""
+        """Clear the cookie; the device stays known."""
         cookies.REFRESH_TOKEN.clear()
 
 
 _BODY = RefreshTokenSchema()
 
+DEVICE_TOKEN = Header(
+    "Device-Token",
+    "The `deviceToken` of an earlier login of this user: failed attempts of others do not count "
+    "then. One that does not hold is as none. The cookie transport reads its cookie instead.",
+)
+
 TRANSPORTS: dict[str, Transport] = {"json": JsonTransport(), "cookie": CookieTransport()}
 
 
-def hands_out_cookie(view: _View) -> _View:
+def hands_out_cookies(view: _View) -> _View:
     """Say that a view hands tokens out by either transport."""
     refusals = (AmbiguousTokenError, OriginNotAllowedError)
-    return promise(view, *refusals, sets=(cookies.REFRESH_TOKEN,))
+    sets = (cookies.REFRESH_TOKEN, cookies.DEVICE_TOKEN)
+    return promise(reads(DEVICE_TOKEN)(view), *refusals, sets=sets)
 
 
 def takes_refresh_token(view: Callable[..., Any]) -> Callable[..., Any]:

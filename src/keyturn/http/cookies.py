@@ -59,3 +59,10 @@ class Cookie:
 REFRESH_TOKEN = Cookie(
     "__Secure-keyturn-refresh", "/auth", "The refresh token of a login with the cookie transport."
 )
+
+# Not cleared at logout: the device stays known.
+DEVICE_TOKEN = Cookie(
+    "__Secure-keyturn-device",
+    "/auth/login",
+    "The device token of a login with the cookie transport.",
+)
