@@ -13,7 +13,7 @@ PHONE = ViewportSize(width=390, height=844)
 def test_one_logs_in_authorizes_and_asks_who_one_is(page: Page) -> None:
     docs = Docs(page)
     login = docs.open("auth", "logIn")
-    login.get_by_role("textbox").fill(json.dumps(BOB))
+    login.locator("textarea").fill(json.dumps(BOB))
     docs.authorize(docs.execute(login)["accessToken"])
     me = docs.execute(docs.open("users", "me"))
     assert (me["name"], me["email"]) == ("Bob", BOB["email"])
