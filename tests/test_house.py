@@ -11,10 +11,14 @@ from flask.testing import FlaskClient
 from keyturn.bearer.errors import BearerError
 from keyturn.errors import KeyturnError
 from tests.support.api import Api, assert_problem
+from tests.support.routes import api_rules
 from tests.support.server import ROOT
 
 PAGES = {"/docs", "/docs/<asset>"}
 PUBLIC = {
+    "/account/login",
+    "/account/logout",
+    "/account/style.css",
     *PAGES,
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
@@ -25,6 +29,12 @@ PUBLIC = {
     "/livez",
     "/openapi.json",
     "/readyz",
+}
+FOR_VISITORS = {
+    "/account",
+    "/account/password",
+    "/account/sessions/<uuid:session_id>/end",
+    "/account/sessions/end-others",
 }
 FOR_SERVICES = {"/auth/introspect", "/auth/revocations"}
 
@@ -37,12 +47,13 @@ def test_every_route_is_guarded_or_marked_public(app: Flask) -> None:
     assert {path for path, kind in access.items() if kind == "public"} == PUBLIC
     guarded = {path: kind for path, kind in access.items() if path not in PUBLIC}
     assert {path for path, kind in guarded.items() if kind == "service"} == FOR_SERVICES
-    assert set(guarded.values()) == {"bearer", "service"}
+    assert {path for path, kind in guarded.items() if kind == "visitor"} == FOR_VISITORS
+    assert set(guarded.values()) == {"bearer", "service", "visitor"}
 
 
 def test_every_guarded_route_refuses_a_caller_without_a_token(app: Flask) -> None:
     client = app.test_client()
-    for rule in app.url_map.iter_rules():
+    for rule in api_rules(app):
         if rule.rule in PUBLIC:
             continue
         path = rule.rule.replace("<uuid:session_id>", "00000000-0000-0000-0000-000000000000")
@@ -68,7 +79,7 @@ def test_every_error_code_is_documented_and_no_other() -> None:
 
 def test_the_readme_shows_every_route(app: Flask) -> None:
     readme = (ROOT / "README.md").read_text()
-    for rule in app.url_map.iter_rules():
+    for rule in api_rules(app):
         if rule.rule in PAGES:
             continue
         path = rule.rule.replace("<uuid:session_id>", "SESSION_ID")

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from keyturn.http.body import MAX_BODY
 from keyturn.http.contract import Contract, contract_of
 from tests.support.api import BOB, Api, assert_problem
+from tests.support.routes import api_rules
 from tests.support.server import Server
 
 JSON = "application/json"
@@ -148,7 +149,7 @@ FITTING = {
 
 
 def routes_with_a_body(app: Flask) -> Iterator[tuple[str, str, Contract]]:
-    for rule in app.url_map.iter_rules():
+    for rule in api_rules(app):
         contract = contract_of(app.view_functions[rule.endpoint])
         if contract.body is not None:
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.support.api import BOB, Api
+from tests.support.routes import api_rules
 from tests.support.server import ROOT
 
 # Errors that no route answers: only the flask command meets them.
@@ -59,7 +60,7 @@ def test_every_route_and_method_is_in_it(document: dict[str, Any], app: Flask) -
     }
     served = {
         (re.sub(r"<[^>]+>", "*", rule.rule), method)
-        for rule in app.url_map.iter_rules()
+        for rule in api_rules(app)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert described == served

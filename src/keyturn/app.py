@@ -9,6 +9,7 @@ from flask_migrate.cli import db as migrations_cli
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keyturn import auth, throttle, users  # noqa: F401 - models register themselves
+from keyturn.account import routes as account_routes
 from keyturn.audit.actor import by_client
 from keyturn.audit.cli import cli as audit_cli
 from keyturn.auth import routes as auth_routes
@@ -73,6 +74,8 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     problems.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    if settings.account_page == "on":
+        app.register_blueprint(account_routes.blueprint)
     cors.init_app(app, settings.cors_origins)
     migrations_cli.add_command(copy)
     app.cli.add_command(users_cli)

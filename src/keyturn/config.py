@@ -194,6 +194,11 @@ class Settings:
         "Keyturn, use its cookies. Written exactly as browsers do: `https://app.example.com`.",
         "",
     )
+    account_page: str = setting(
+        _choice("on", "off"),
+        "`/account`, where people see and end their logins and change their password; `off`: 404.",
+        "on",
+    )
     access_ttl: int = setting(
         _number(60, 3600), "Lifetime of an access token in seconds (RFC 6750: at most 1 h).", "900"
     )

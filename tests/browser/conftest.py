@@ -1,6 +1,7 @@
 """A real Chromium, which notes every request to elsewhere and everything a page complains of."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -45,13 +46,19 @@ def neighbours() -> tuple[str, ...]:
 
 
 @pytest.fixture
+def profile() -> dict[str, Any]:
+    """What else a browser of its own is like."""
+    return {}
+
+
+@pytest.fixture
 def context(
-    browser: Browser, server: Server, neighbours: tuple[str, ...]
+    browser: Browser, server: Server, neighbours: tuple[str, ...], profile: dict[str, Any]
 ) -> Iterator[BrowserContext]:
     """A profile of its own: cookies and all. It fails a test whose pages complained."""
     origin = f"http://127.0.0.1:{server.port}"
     faults: list[str] = []
-    context = browser.new_context(base_url=origin)
+    context = browser.new_context(base_url=origin, **profile)
     context.set_default_timeout(LONGEST)
 
     def note_request(url: str) -> None:

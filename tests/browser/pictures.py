@@ -1,12 +1,19 @@
 """Takes the pictures that the documentation shows. `make pictures` runs it; no test does."""
 
+from typing import Literal
+
+import pytest
 from playwright.sync_api import Locator, Page, ViewportSize
 
+from tests.browser.account import sign_in
 from tests.browser.swagger import Docs
-from tests.support.server import ROOT
+from tests.support.api import BOB
+from tests.support.server import ROOT, Server
 
 PICTURES = ROOT / "docs" / "pictures"
 WIDTH = 1000
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"
+LAPTOP = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 def take(page: Page, name: str, *, down_to: Locator) -> None:
@@ -31,3 +38,16 @@ def test_picture_of_docs(page: Page) -> None:
     me = docs.open("users", "me")
     docs.execute(me)
     take(page, "docs", down_to=me.locator(".live-responses-table pre").first)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("device", "width"), [("phone", 390), ("desktop", 1000)])
+def test_picture_of_account(
+    page: Page, server: Server, scheme: Literal["light", "dark"], device: str, width: int
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(ViewportSize(width=width, height=720))
+    for user_agent in (PHONE, LAPTOP):
+        server.request("POST", "/auth/login", BOB, {"User-Agent": user_agent})
+    sign_in(page)
+    page.screenshot(path=PICTURES / f"account-{device}-{scheme}.png", full_page=True)

@@ -26,6 +26,7 @@ from keyturn.database import UtcDateTime, look_up
 from keyturn.http.contract import promise
 from keyturn.services import services
 from keyturn.tokens.access import AccessClaims
+from keyturn.tokens.refresh import PresentedToken
 from keyturn.users.models import User
 
 
@@ -80,8 +81,11 @@ def bearer_required(view: Callable[..., Any]) -> Callable[..., Any]:
     return token_required(promise(guarded, RevokedTokenError))
 
 
-def live_principal(claims: AccessClaims, now: datetime) -> Principal:
-    """Return whose login it is. Raises `RevokedTokenError` where it or its user has no right."""
+def live_principal(claims: AccessClaims | PresentedToken, now: datetime) -> Principal:
+    """Return whose login a checked token is of.
+
+    Raises `RevokedTokenError` where the login or its user has no right.
+    """
     notes.add(user=claims.user_id, login=claims.login_id)
     row = look_up(_LIVE_PRINCIPAL, {"sid": claims.login_id, "sub": claims.user_id, "at": now})
     if row is None:

@@ -51,11 +51,20 @@ IDEMPOTENCY_KEY = Header(
 @hashes_a_password
 def log_in(body: dict[str, Any]) -> IssuedTokens:
     """Exchange an e-mail and a password for tokens."""
-    known = services()
     transport = TRANSPORTS[body.pop("transport", "json")]
+    return begin_login(transport, **body)
+
+
+def begin_login(transport: Transport, *, email: str, password: str) -> IssuedTokens:
+    """Begin a login for whoever sent the request, as `keyturn.auth.login` says.
+
+    Returns what the transport leaves for the JSON.
+    """
+    known = services()
     tokens = login.log_in(
         db.session(),
-        **body,
+        email=email,
+        password=password,
         replaces=transport.held(),
         client=client(),
         device_token=transport.device(),

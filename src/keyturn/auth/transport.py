@@ -7,7 +7,7 @@ its body, or it is in its cookie.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
@@ -61,8 +61,12 @@ class JsonTransport:
         """Do nothing: the client does it."""
 
 
+@dataclass(frozen=True)
 class CookieTransport:
-    """The browser keeps the refresh token, away from the page's scripts."""
+    """The browser keeps the tokens, in these cookies, away from the page's scripts."""
+
+    refresh: cookies.Cookie
+    known: cookies.Cookie
 
     def held(self) -> str | None:
         """Return what the browser sent.
@@ -70,23 +74,23 @@ class CookieTransport:
         Raises `OriginNotAllowedError`, or `AmbiguousTokenError` for two different cookies.
         """
         check_origin(services().allowed_origins)
-        return cookies.REFRESH_TOKEN.sent()
+        return self.refresh.sent()
 
     def device(self) -> str | None:
         """Return what the browser sent. Raises `AmbiguousTokenError`."""
-        return cookies.DEVICE_TOKEN.sent()
+        return self.known.sent()
 
     def hand_out(self, tokens: IssuedTokens) -> IssuedTokens:
         """Set each cookie for as long as its token lasts; where none is due, leave it alone."""
         if tokens.refresh_token is not None and tokens.refresh_expires_in is not None:
-            cookies.REFRESH_TOKEN.set(tokens.refresh_token, tokens.refresh_expires_in)
+            self.refresh.set(tokens.refresh_token, tokens.refresh_expires_in)
         if tokens.device_token is not None:
-            cookies.DEVICE_TOKEN.set(tokens.device_token, services().settings.device_token_ttl)
+            self.known.set(tokens.device_token, services().settings.device_token_ttl)
         return replace(tokens, refresh_token=None, device_token=None)
 
     def take_back(self) -> None:
         """Clear the cookie; the device stays known."""
-        cookies.REFRESH_TOKEN.clear()
+        self.refresh.clear()
 
 
 _BODY = RefreshTokenSchema()
@@ -97,7 +101,10 @@ DEVICE_TOKEN = Header(
     "then. One that does not hold is as none. The cookie transport reads its cookie instead.",
 )
 
-TRANSPORTS: dict[str, Transport] = {"json": JsonTransport(), "cookie": CookieTransport()}
+TRANSPORTS: dict[str, Transport] = {
+    "json": JsonTransport(),
+    "cookie": CookieTransport(cookies.REFRESH_TOKEN, cookies.DEVICE_TOKEN),
+}
 
 
 def hands_out_cookies(view: _View) -> _View:

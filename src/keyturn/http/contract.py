@@ -41,7 +41,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Contract:
-    """What a view takes, what it answers, and what it refuses. A `cookie` may replace the body."""
+    """What a view takes, what it answers, and what it refuses. A `cookie` may replace the body.
+
+    A page for people is no part of the API: the OpenAPI document leaves it out.
+    """
+
+    is_api: bool = True
 
     body: Schema | None = None
     body_type: str = JSON

@@ -66,3 +66,11 @@ DEVICE_TOKEN = Cookie(
     "/auth/login",
     "The device token of a login with the cookie transport.",
 )
+ACCOUNT = Cookie(
+    "__Secure-keyturn-account", "/account", "The refresh token of a login on the page for people."
+)
+ACCOUNT_DEVICE = Cookie(
+    "__Secure-keyturn-account-device",
+    "/account/login",
+    "The device token of a login on the page for people.",
+)

@@ -93,12 +93,19 @@ def document(app: Flask) -> dict[str, Any]:
     for cookie in {contract_of(view).cookie for view in app.view_functions.values()}:
         if cookie is not None:
             spec.components.security_scheme(cookie.name, _scheme(cookie))
-    for name, blueprint in app.blueprints.items():
+    rules = [rule for rule in app.url_map.iter_rules() if _contract(app, rule).is_api]
+    grouped = {rule.endpoint.partition(".")[0] for rule in rules}
+    for name in [name for name in app.blueprints if name in grouped]:
+        blueprint = app.blueprints[name]
         summary, _ = _words(sys.modules[blueprint.import_name])
         spec.tag({"name": name, "description": summary})
-    for rule in app.url_map.iter_rules():
+    for rule in rules:
         spec.path(path=_path(rule), operations=dict(_operations(app, rule)))
     return spec.to_dict()
+
+
+def _contract(app: Flask, rule: Rule) -> Contract:
+    return contract_of(app.view_functions[rule.endpoint])
 
 
 def _add_components(spec: APISpec) -> None:

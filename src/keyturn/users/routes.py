@@ -52,13 +52,18 @@ def rename(principal: Principal, body: dict[str, Any]) -> User:
 @hashes_a_password
 def change_password(principal: Principal, body: dict[str, Any]) -> None:
     """Change the caller's password; every other login of theirs ends."""
+    replace_password(principal, current=body["current_password"], new=body["new_password"])
+
+
+def replace_password(principal: Principal, *, current: str, new: str) -> None:
+    """Change the password of whoever sent the request, as `keyturn.auth.credentials` says."""
     known = services()
     credentials.change_password(
         db.session(),
         user_id=principal.id,
         login_id=principal.login_id,
-        current=body["current_password"],
-        new=body["new_password"],
+        current=current,
+        new=new,
         personal=(principal.email, principal.name),
         passwords=known.passwords,
         budgets=known.budgets,
