@@ -106,7 +106,9 @@ def test_hostile_text_is_an_inactive_token(service: Service) -> None:
             assert service.introspect(text) == {"active": False}
 
 
-def test_whether_the_login_lives_is_one_query(api: Api, app: Flask, service: Service) -> None:
+def test_whether_the_login_lives_is_one_query(
+    api: Api, app: Flask, service: Service, clock: time_machine.Traveller
+) -> None:
     tokens = api.tokens()
     with statements(app) as sent:
         service.introspect(tokens["accessToken"])
