@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, Row, Table, bindparam, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from keyturn.database import look_up_all, transaction
+from keyturn.database import look_up_all, retried, transaction
 from keyturn.errors import BusyError, TooManyAttemptsError
 from keyturn.throttle.budgets import Claim, microseconds
 from keyturn.throttle.models import SpentBudget
@@ -77,6 +77,7 @@ def claimed(session: Session, claims: Sequence[Claim], *, now: datetime) -> Iter
         raise
 
 
+@retried
 def claim(session: Session, claims: Sequence[Claim], *, now: datetime) -> None:
     """Take one attempt from every budget, or from none. Raises `TooManyAttemptsError`."""
     at = microseconds(now)
@@ -122,6 +123,7 @@ def list_spent(session: Session, holder: str | None, *, now: datetime) -> Sequen
     return session.scalars(spent.order_by(SpentBudget.full_at.desc())).all()
 
 
+@retried
 def clear(session: Session, holder: str | None) -> int:
     """Fill the budgets of one holder, or all; return how many were not full."""
     of_holder = [] if holder is None else [_budget.holder == holder]
