@@ -3,17 +3,24 @@
 import http.client
 import os
 import signal
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask
 from flask.testing import FlaskClient
+from prometheus_client import REGISTRY
 from sqlalchemy import text, update
 
 from keyturn.auth.models import RefreshToken
+from keyturn.hashing import HashingQueue
+from keyturn.ops import metrics
 from tests.support.database import execute
-from tests.support.server import Answer, Server, free_port
+from tests.support.server import START_DEADLINE, Answer, Server, free_port
+from tests.test_hashing import wait_until
 
 Serve = Callable[..., Server]
 
@@ -67,6 +74,40 @@ def test_events_are_summed_over_all_workers_dead_ones_included(serve: Serve) -> 
     assert value(server, REQUESTS, **login, status="401") == 2
     assert value(server, REQUESTS, route="unmatched", method="GET", status="404") == 2
     assert value(server, REQUESTS, route="unmatched", method="other", status="405") == 2
+
+
+def test_logins_held_back_are_counted(serve: Serve) -> None:
+    limits = {"HASH_QUEUE": 1, "THROTTLE_ACCOUNT": "3/86400"}
+    server = serve(METRICS_PORT=free_port(), WEB_CONCURRENCY=2, **limits)
+    wrong = {"email": "bob@gmail.com", "password": "wrong"}
+    with ThreadPoolExecutor(12) as clients:
+        sent = [clients.submit(server.request, "POST", "/auth/login", wrong) for _ in range(24)]
+    answers = [one.result() for one in sent]
+    answers += [server.request("POST", "/auth/login", wrong) for _ in range(4)]
+    told = Counter(answer.json["code"] for answer in answers)
+    assert value(server, "keyturn_hashes_refused_total") == told["busy"]
+    for code in ("invalid_credentials", "too_many_attempts"):
+        assert value(server, "keyturn_logins_total", result=code) == told[code] > 0
+    assert value(server, "keyturn_hashes_running") == 0
+    assert value(server, "keyturn_hashes_queued") == 0
+
+
+def test_hashing_is_told_as_it_goes_on() -> None:
+    queue, over = HashingQueue(parallel=2), threading.Event()
+    before = hashing()
+    queue.on_change = metrics.observe_hashing
+    with ThreadPoolExecutor(5) as pool:
+        work = [pool.submit(queue.run, over.wait, START_DEADLINE) for _ in range(5)]
+        wait_until(lambda: hashing() == before + Counter(running=2, queued=3))
+        over.set()
+    assert all(one.result() for one in work)
+    assert hashing() == before
+
+
+def hashing() -> Counter[str]:
+    names = ("running", "queued")
+    samples = {name: REGISTRY.get_sample_value(f"keyturn_hashes_{name}") for name in names}
+    return Counter({name: int(sample or 0) for name, sample in samples.items()})
 
 
 def test_a_restart_counts_from_zero_and_leaves_nothing_behind(serve: Serve) -> None:

@@ -51,6 +51,10 @@ FIRES: dict[str, tuple[Series, Series]] = {
         latency("/auth/login", fast="80", slow="20"),
         latency("/auth/login", fast="99", slow="1"),
     ),
+    "KeyturnHashesRefused": (
+        {"keyturn_hashes_refused_total": "0+60x100"},
+        {"keyturn_hashes_refused_total": "0+1x100"},
+    ),
     "KeyturnTokenReused": (
         {f'{REFRESHES}{{result="reused"}}': "0x50 1x50"},
         {f'{REFRESHES}{{result="reused"}}': "7x100"},

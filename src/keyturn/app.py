@@ -56,7 +56,7 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
     )
-    app.extensions[EXTENSION] = Services.of(settings)
+    app.extensions[EXTENSION] = known = Services.of(settings)
     app.wsgi_app = by_client(app.wsgi_app)  # type: ignore[method-assign,assignment]
     app.url_map.merge_slashes = False  # a path that is not ours is 404, not a redirect
     if settings.trusted_proxies:
@@ -66,6 +66,7 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     reporting.init_app(app, believe_ids=settings.trusted_proxies > 0, observe=observe)
     if settings.metrics_port:
         metrics.serve_at(app, settings.metrics_port)
+        known.passwords.queue.on_change = metrics.observe_hashing
     db.init_app(app)
     migrate.init_app(app, db)
     with app.app_context():

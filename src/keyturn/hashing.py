@@ -22,7 +22,7 @@ class HashingQueue:
     the requests, they would leave their memory with each: the allocator keeps it by thread.
 
     `running`, `queued` and `refused` tell how many there are now, are waiting now, and were sent
-    away since the process began.
+    away since the process began. `on_change` is told by how much each has changed.
     """
 
     def __init__(self, *, parallel: int = 1, waiting: int = 0) -> None:
@@ -30,6 +30,7 @@ class HashingQueue:
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="hashing")
         self._lock = threading.Lock()
         self.running = self.queued = self.refused = 0
+        self.on_change: Callable[..., object] = lambda **_: None
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -71,6 +72,7 @@ class HashingQueue:
             self.queued += queued
             self.running += running
             self.refused += refused
+        self.on_change(running=running, queued=queued, refused=refused)
 
     def _refuse(self) -> NoReturn:
         self._count(refused=1)

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from flask import Flask
-from prometheus_client import CollectorRegistry, Counter, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -21,7 +21,7 @@ from keyturn import clock
 from keyturn.auth import sessions
 from keyturn.auth.rotation import ROTATED, Verdict
 from keyturn.database import db
-from keyturn.errors import InvalidCredentialsError
+from keyturn.errors import InvalidCredentialsError, TooManyAttemptsError
 from keyturn.notes import OK, Notes
 from keyturn.services import services
 
@@ -46,12 +46,20 @@ _EVENTS = {
     "refresh": Counter("keyturn_refreshes", "Refreshes, by result.", ["result"]),
 }
 _RESULTS = {
-    "login": (OK, InvalidCredentialsError.code),
+    "login": (OK, InvalidCredentialsError.code, TooManyAttemptsError.code),
     "refresh": (ROTATED, *(verdict.value for verdict in Verdict)),
 }
 for _event, _counter in _EVENTS.items():
     for _result in _RESULTS[_event]:
         _counter.labels(_result)
+
+_RUNNING = Gauge(
+    "keyturn_hashes_running", "Passwords that are being hashed.", multiprocess_mode="livesum"
+)
+_QUEUED = Gauge(
+    "keyturn_hashes_queued", "Passwords that wait to be hashed.", multiprocess_mode="livesum"
+)
+_REFUSED = Counter("keyturn_hashes_refused", "Requests sent away because too many hash or wait.")
 
 
 def observe(route: str | None, method: str, status: int, seconds: float, known: Notes) -> None:
@@ -61,6 +69,13 @@ def observe(route: str | None, method: str, status: int, seconds: float, known: 
     counter = _EVENTS.get(known.get("event", ""))
     if counter is not None:
         counter.labels(known["result"]).inc()
+
+
+def observe_hashing(*, running: int, queued: int, refused: int) -> None:
+    """Count by how much a worker's hashing has changed."""
+    _RUNNING.inc(running)
+    _QUEUED.inc(queued)
+    _REFUSED.inc(refused)
 
 
 @cache
