@@ -29,6 +29,7 @@ PUBLIC = {
     "/livez",
     "/openapi.json",
     "/readyz",
+    "/users",
 }
 FOR_VISITORS = {
     "/account",

@@ -199,6 +199,14 @@ class Settings:
         "`/account`, where people see and end their logins and change their password; `off`: 404.",
         "on",
     )
+    registration: str = setting(
+        _choice("open", "closed"), "Whether people may add themselves at `POST /users`.", "closed"
+    )
+    registration_private: str = setting(
+        _choice("on", "off"),
+        "`on`: the answer of `POST /users` does not tell whether the e-mail is taken.",
+        "off",
+    )
     access_ttl: int = setting(
         _number(60, 3600), "Lifetime of an access token in seconds (RFC 6750: at most 1 h).", "900"
     )

@@ -284,6 +284,14 @@ class EmailTakenError(KeyturnError):
     detail = "The e-mail belongs to another user."
 
 
+class RegistrationClosedError(KeyturnError):
+    """People cannot add themselves here."""
+
+    status = 403
+    code = "registration_closed"
+    detail = "Accounts are made by the operator of this service."
+
+
 class CopyRefusedError(KeyturnError):
     """A copy of the database that was not begun, or not kept. Only a command makes one."""
 

@@ -24,10 +24,12 @@ class Kind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - no password
     PASSWORD_CHANGE_FAILED = "password_change_failed"  # noqa: S105 - no password
     USER_CREATED = "user_created"
+    USER_EXISTS = "user_exists"
     USER_RENAMED = "user_renamed"
     USER_DISABLED = "user_disabled"
     USER_ENABLED = "user_enabled"
     USER_DELETED = "user_deleted"
+    USER_DELETE_FAILED = "user_delete_failed"
     SERVICE_CREATED = "service_created"
     SERVICE_REVOKED = "service_revoked"
     KEY_CREATED = "key_created"

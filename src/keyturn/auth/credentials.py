@@ -53,6 +53,7 @@ def change_password(
         password=current,
         passwords=passwords,
         budgets=budgets,
+        failure=Kind.PASSWORD_CHANGE_FAILED,
         now=now,
     )
     new_hash = passwords.hash(new)
@@ -72,13 +73,14 @@ def confirm(
     password: str,
     passwords: Passwords,
     budgets: Budgets,
+    failure: Kind,
     now: datetime,
 ) -> str:
     """Check the password of whoever is logged in; return its hash, to tell if it changes meanwhile.
 
     The attempt is the login's own: who stole an access token cannot guess on, and who guesses
-    elsewhere keeps no owner from changing the password. Raises `WrongPasswordError` and
-    `TooManyAttemptsError`.
+    elsewhere keeps no owner from it. `failure` is what the audit trail calls a wrong password.
+    Raises `WrongPasswordError` and `TooManyAttemptsError`.
     """
     user = session.get(User, user_id)
     session.commit()
@@ -89,11 +91,39 @@ def confirm(
         right = passwords.verify(password, user.password_hash).right
     if not right:
         with transaction(session):
-            _record(session, Kind.PASSWORD_CHANGE_FAILED, user_id, now=now, login_id=login_id)
+            _record(session, failure, user_id, now=now, login_id=login_id)
         raise WrongPasswordError
     with transaction(session, durable=False):
         attempts.give_back(session, claims)
     return user.password_hash
+
+
+@notes.event("delete_account")
+def delete_own(
+    session: Session,
+    *,
+    user_id: UUID,
+    login_id: UUID,
+    password: str,
+    passwords: Passwords,
+    budgets: Budgets,
+    now: datetime,
+) -> None:
+    """Delete a user who asks for it and knows the password, with all logins.
+
+    Raises `WrongPasswordError`, `TooManyAttemptsError` and `UnknownUserError`.
+    """
+    confirm(
+        session,
+        user_id=user_id,
+        login_id=login_id,
+        password=password,
+        passwords=passwords,
+        budgets=budgets,
+        failure=Kind.USER_DELETE_FAILED,
+        now=now,
+    )
+    delete(session, user_id, now=now)
 
 
 @retried

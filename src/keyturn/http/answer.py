@@ -40,6 +40,23 @@ def answers_nothing(view: Callable[..., None]) -> Callable[..., tuple[str, int]]
     return sends(Answer(204))(wrapper)
 
 
+def answers_created(
+    schema_class: type[Schema],
+) -> Callable[[Callable[..., Any]], Callable[..., tuple[Response | str, int]]]:
+    """Answer 201 with what the view returns, dumped by a schema; 202 with nothing for None."""
+    schema = schema_class()
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., tuple[Response | str, int]]:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> tuple[Response | str, int]:
+            made = view(*args, **kwargs)
+            return ("", 202) if made is None else (jsonify(schema.dump(made)), 201)
+
+        return sends(Answer(201, JSON, schema), Answer(202))(wrapper)
+
+    return decorate
+
+
 def answers_headers(
     *headers: Header,
 ) -> Callable[[Callable[..., tuple[str, ...]]], Callable[..., Response]]:

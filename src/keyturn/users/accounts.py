@@ -1,11 +1,12 @@
 """What is done to accounts that touches neither their passwords nor their logins."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from keyturn.audit import trail
@@ -13,23 +14,40 @@ from keyturn.audit.models import Kind
 from keyturn.database import retried, transaction
 from keyturn.errors import EmailTakenError, UnknownUserError
 from keyturn.users import emails
-from keyturn.users.models import User
+from keyturn.users.models import USERS, User
 
 READ_AT_ONCE = 1000  # users
 
 
+def _creating(insert: Callable[[Table], Any]) -> Any:
+    # Where the e-mail is taken, its row is written as it was, so that the time tells nothing.
+    statement = insert(USERS)
+    return statement.on_conflict_do_update(
+        index_elements=[USERS.c.email], set_={"email": statement.excluded.email}
+    ).returning(USERS.c.id)
+
+
+# By dialect: an upsert is not in SQLAlchemy's common language.
+_CREATE = {"sqlite": _creating(sqlite.insert), "postgresql": _creating(postgresql.insert)}
+
+
 @retried
 def create(session: Session, *, name: str, email: str, password_hash: str, now: datetime) -> User:
-    """Add a user. `email` is in its one form. Raises `EmailTakenError`."""
-    user = User(name=name, email=email, password_hash=password_hash, created_at=now)
-    try:
-        with transaction(session):
-            session.add(user)
-            session.flush()
-            trail.record(session, Kind.USER_CREATED, now=now, user_id=user.id)
-    except IntegrityError as error:
-        raise EmailTakenError from error
-    return user
+    """Add a user. `email` is in its one form. Raises `EmailTakenError`, after the same work."""
+    user = {
+        "id": uuid4(),
+        "name": name,
+        "email": email,
+        "password_hash": password_hash,
+        "created_at": now,
+    }
+    with transaction(session):
+        holder = session.scalar(_CREATE[session.get_bind().dialect.name], user)
+        kind = Kind.USER_CREATED if holder == user["id"] else Kind.USER_EXISTS
+        trail.record(session, kind, now=now, user_id=holder)
+    if kind is Kind.USER_EXISTS:
+        raise EmailTakenError
+    return User(**user)
 
 
 def find(session: Session, email_or_id: str) -> User:

@@ -55,10 +55,16 @@ class ProfileSchema(Schema):
 
 
 class NewUserSchema(Schema):
-    """A user to be: from a command line or a file."""
+    """A user to be: by themselves, or from a command line or a file."""
 
     email = Email(required=True)
     name = Text(required=True, validate=NAME)
+    password = Password()
+
+
+class PasswordConfirmationSchema(Schema):
+    """The password, to confirm what cannot be undone."""
+
     password = Password()
 
 
