@@ -96,7 +96,8 @@ def hostile_requests(app: Flask, token: str) -> Iterator[tuple[str, str, Any, di
 def test_a_full_run_logs_every_request_and_no_secret(
     serve: Callable[..., Server], app: Flask, service_token: str
 ) -> None:
-    server = serve("tests.support.dying:app", WEB_CONCURRENCY=2, LOG_LEVEL="debug")
+    settings = {"WEB_CONCURRENCY": 2, "LOG_LEVEL": "debug", "REGISTRATION": "open"}
+    server = serve("tests.support.dying:app", **settings)
     tokens = remember_tokens(server)
     runner = Runner(server)
     runner.variables["serviceToken"] = service_token
