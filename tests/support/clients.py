@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,12 +28,19 @@ class Connection:
     ) -> Answer:
         """Return the answer to a request. Raises `OSError` where there is none."""
         headers = {"Content-Type": "application/json", **(headers or {})}
+        if self._was_closed():
+            self.close()  # and `request` opens another
         try:
             self._http.request(method, path, body and json.dumps(body), headers)
             response = self._http.getresponse()
             return Answer(response.status, dict(response.getheaders()), response.read())
         except http.client.HTTPException as error:
             raise ConnectionError(*error.args) from error
+
+    def _was_closed(self) -> bool:
+        """Whether the server closed it while it was idle, which every client looks at first."""
+        sock = self._http.sock
+        return sock is not None and bool(select.select([sock], [], [], 0)[0])
 
     def close(self) -> None:
         self._http.close()
