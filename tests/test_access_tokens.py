@@ -20,6 +20,7 @@ def bob(app: Flask) -> Target:
     return keyturn_target(app)
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_token_that_does_not_hold_costs_no_query(bob: Target, app: Flask) -> None:
     with statements(app) as sent:
         for token in (bob.token() + "=", bob.token(exp=1), bob.token({"alg": "none"}), "a.b.c"):

@@ -148,6 +148,7 @@ def assert_busy(api: Api, access_token: str) -> None:
         assert answer.headers["Retry-After"] == "1"
 
 
+@pytest.mark.usefixtures("clock")
 def test_who_finds_the_queue_full_is_refused_before_anything_is_asked(
     api: Api, app: Flask, queue: HashingQueue
 ) -> None:

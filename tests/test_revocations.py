@@ -284,6 +284,7 @@ def test_who_ends_logins_waits_for_who_has_not_committed(app: Flask) -> None:
                 revocations.publish(second, [uuid4()], keyturn_clock.now())
 
 
+@pytest.mark.usefixtures("clock")
 def test_the_feed_is_one_statement_besides_the_guards(app: Flask, service: Service) -> None:
     end_one(app)
     with statements(app) as sent:

@@ -140,6 +140,7 @@ def test_another_scheme_is_no_token(ask: Ask, service_token: str) -> None:
         assert_problem(ask(shown), 401, "missing_token")
 
 
+@pytest.mark.usefixtures("clock")
 def test_what_has_not_the_shape_of_a_token_costs_no_query(ask: Ask, app: Flask) -> None:
     with statements(app) as sent:
         ask("Bearer x")

@@ -11,6 +11,7 @@ from tests.support.api import Api, assert_problem
 from tests.support.database import statements
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_good_token_is_told_whose_and_of_which_login_without_a_query(
     api: Api, app: Flask
 ) -> None:
@@ -26,6 +27,7 @@ def test_a_good_token_is_told_whose_and_of_which_login_without_a_query(
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.usefixtures("clock")
 def test_only_live_asks_the_database_whether_the_login_lives(api: Api, app: Flask) -> None:
     tokens = api.tokens()
     with statements(app) as sent:
