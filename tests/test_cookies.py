@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from keyturn.auth import rotation
+from keyturn.auth.judgement import MAX_REPLAYS
 from keyturn.auth.models import RefreshToken
-from keyturn.auth.rotation import MAX_REPLAYS
 from keyturn.http.cookies import DEVICE_TOKEN, REFRESH_TOKEN
 from tests.support.api import BOB, JOHN, Api, assert_problem
 from tests.support.database import execute, rows

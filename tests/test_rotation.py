@@ -10,8 +10,8 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete, update
 
+from keyturn.auth.judgement import MAX_REPLAYS
 from keyturn.auth.models import RefreshToken
-from keyturn.auth.rotation import MAX_REPLAYS
 from keyturn.users.models import User
 from tests.support.api import BOB, Api, assert_problem
 from tests.support.database import execute, rows, statements

@@ -14,9 +14,10 @@ import time_machine
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from keyturn.config import DAY, Rate, Settings
+from keyturn.config import Settings
 from keyturn.database import db
 from keyturn.errors import TooManyAttemptsError
+from keyturn.parsing import DAY, Rate
 from keyturn.throttle import attempts
 from keyturn.throttle.attempts import SWEPT_WITH_A_CLAIM
 from keyturn.throttle.budgets import DEVICES_AT_ONCE, Budgets, Claim, network_of

@@ -9,8 +9,8 @@ from flask import Flask
 from sqlalchemy import delete
 
 from keyturn.auth import history
+from keyturn.auth.judgement import Verdict
 from keyturn.auth.models import RefreshToken
-from keyturn.auth.rotation import Verdict
 from tests.support.api import BOB, Api
 from tests.support.console import Run, printed
 from tests.support.database import execute, rows

@@ -4,124 +4,26 @@
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Self, get_args
-from urllib.parse import urlsplit
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
 from keyturn.errors import ConfigurationError
-from keyturn.origin import is_trustworthy, origin_of
-
-DAY = 86_400
-
-# Secrets printed in tutorials, RFCs and on jwt.io are known to everybody who guesses.
-_EXAMPLE_SECRET = re.compile(
-    r"change.?(me|this|it)|example|placeholder|your.{0,20}secret|secret.?key|super.?secret"
-    r"|at-least-256-bits|password|AyM1SysPpbyDfgZld3umj1qzKObwVMko|0123456789|abcdefghij",
-    re.IGNORECASE,
+from keyturn.parsing import (
+    DAY,
+    Rate,
+    choice,
+    database_url,
+    number,
+    origins,
+    rate,
+    secret,
+    text,
+    url,
 )
-_MIN_SECRET_BYTES = 32  # RFC 7518 section 3.2: a key of the hash's size
-_MIN_DISTINCT_CHARACTERS = 12  # fewer in 32 is a pattern; random hex or base64 has more
-
-
-def _text(raw: str) -> str:
-    if not raw.strip():
-        raise ValueError("must not be empty")
-    return raw.strip()
-
-
-def _url(raw: str) -> str:
-    parts = urlsplit(raw)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be a URL of http or https without query and fragment")
-    return raw
-
-
-def _secret(raw: str) -> str:
-    size = len(raw.encode())
-    if size < _MIN_SECRET_BYTES:
-        raise ValueError(f"has {size} bytes, at least {_MIN_SECRET_BYTES} are needed")
-    if _EXAMPLE_SECRET.search(raw):
-        raise ValueError("is an example, not a secret")
-    if len(set(raw)) < _MIN_DISTINCT_CHARACTERS:
-        raise ValueError("is a pattern, not random")
-    return raw
-
-
-def _choice(*words: str) -> Callable[[str], str]:
-    def parse(raw: str) -> str:
-        if raw not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
-        return raw
-
-    return parse
-
-
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def parse(raw: str) -> int:
-        if re.fullmatch(r"[0-9]{1,10}", raw, re.ASCII) is None or not low <= int(raw) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(raw)
-
-    return parse
-
-
-def _origins(raw: str) -> frozenset[str]:
-    origins = {one.strip() for one in raw.split(",")} if raw.strip() else set()
-    for origin in origins:
-        if origin_of(origin) != origin:
-            raise ValueError(f"has {origin!r}, which is no origin like https://app.example.com")
-        if not is_trustworthy(origin):
-            raise ValueError(f"has {origin!r}, which is not https: anybody on the way can be it")
-    return frozenset(origins)
-
-
-@dataclass(frozen=True)
-class Rate:
-    """So many attempts in so many seconds."""
-
-    limit: int
-    period: int
-
-    def __str__(self) -> str:
-        return f"{self.limit}/{self.period}"
-
-
-def _rate(most: int) -> Callable[[str], Rate]:
-    limit, period = _number(1, most), _number(1, 400 * DAY)
-
-    def parse(raw: str) -> Rate:
-        first, _, second = raw.partition("/")
-        try:
-            return Rate(limit(first), period(second))
-        except ValueError as error:
-            raise ValueError(
-                f"must be attempts/seconds, from 1 to {most} in 1 to {400 * DAY}"
-            ) from error
-
-    return parse
-
-
-def database_url(raw: str) -> URL:
-    """Read a SQLAlchemy URL. Raises `ValueError` for a database that cannot be used, saying why."""
-    try:
-        url = make_url(raw)
-        url.get_dialect().import_dbapi()
-    except ArgumentError as error:
-        raise ValueError("is not a database URL") from error
-    except ImportError as error:
-        raise ValueError(f"cannot be used: its driver is not installed ({error})") from error
-    if url.get_backend_name() != "sqlite":
-        return url
-    if url.database in {None, "", ":memory:"}:
-        raise ValueError("must name a file: what is only in memory is lost")
-    return url.set(database=str(Path(str(url.database)).absolute()))
 
 
 def setting(parse: Callable[[str], Any], explanation: str, default: str | None = None) -> Any:
@@ -144,32 +46,32 @@ class Settings:
     """The settings of one running service. A setting's variable is its name in capitals."""
 
     refresh_secret: str = setting(
-        _secret,
+        secret,
         "Signs refresh tokens; at least 32 random bytes, known to Keyturn alone. "
         "A new one logs everybody out.",
     )
     key_encryption_secret: str | None = optional(
-        _secret,
+        secret,
         "Encrypts the private keys in the database; at least 32 random bytes. Required unless "
         "`ACCESS_SECRET` is set. With another one the keys that are there cannot be used.",
     )
     access_secret: str | None = optional(
-        _secret,
+        secret,
         "Signs access tokens with HS256 instead of key pairs; at least 32 random bytes. Other "
         "services that hold it can sign tokens, too.",
     )
     signing_algorithm: str = setting(
-        _choice("ES256", "EdDSA", "RS256"),
+        choice("ES256", "EdDSA", "RS256"),
         "What the next key pair is made for; those that are there stay what they are.",
         "ES256",
     )
     key_rotation_days: int = setting(
-        _number(0, 3650),
+        number(0, 3650),
         "A new key pair takes over after so many days; 0: only when `flask keys rotate` says so.",
         "90",
     )
     jwks_max_age: int = setting(
-        _number(0, DAY),
+        number(0, DAY),
         "Seconds that others may keep the public keys, and a new key waits before it signs. Not "
         "less than any verifier keeps them by its own configuration.",
         "600",
@@ -180,68 +82,68 @@ class Settings:
         "sqlite:///keyturn.db",
     )
     keyturn_env: str = setting(
-        _choice("production", "development"),
+        choice("production", "development"),
         "`development` allows the demo users, whose passwords everybody knows.",
         "production",
     )
     issuer: str = setting(
-        _url, "`iss` of every token: the URL this service is known by.", "http://127.0.0.1:8000"
+        url, "`iss` of every token: the URL this service is known by.", "http://127.0.0.1:8000"
     )
-    audience: str = setting(_text, "`aud` of access tokens: who they are meant for.", "keyturn")
+    audience: str = setting(text, "`aud` of access tokens: who they are meant for.", "keyturn")
     cors_origins: frozenset[str] = setting(
-        _origins,
+        origins,
         "Origins, separated by commas, whose pages may read answers and, of the same site as "
         "Keyturn, use its cookies. Written exactly as browsers do: `https://app.example.com`.",
         "",
     )
     account_page: str = setting(
-        _choice("on", "off"),
+        choice("on", "off"),
         "`/account`, where people see and end their logins and change their password; `off`: 404.",
         "on",
     )
     registration: str = setting(
-        _choice("open", "closed"), "Whether people may add themselves at `POST /users`.", "closed"
+        choice("open", "closed"), "Whether people may add themselves at `POST /users`.", "closed"
     )
     registration_private: str = setting(
-        _choice("on", "off"),
+        choice("on", "off"),
         "`on`: the answer of `POST /users` does not tell whether the e-mail is taken.",
         "off",
     )
     access_ttl: int = setting(
-        _number(60, 3600), "Lifetime of an access token in seconds (RFC 6750: at most 1 h).", "900"
+        number(60, 3600), "Lifetime of an access token in seconds (RFC 6750: at most 1 h).", "900"
     )
     refresh_idle_ttl: int = setting(
-        _number(60, 400 * DAY),
+        number(60, 400 * DAY),
         "A login that is not refreshed for so many seconds ends (14 days).",
         str(14 * DAY),
     )
     refresh_absolute_ttl: int = setting(
-        _number(60, 400 * DAY),
+        number(60, 400 * DAY),
         "A login ends so many seconds after the password was given, used or not (90 days).",
         str(90 * DAY),
     )
     refresh_grace: int = setting(
-        _number(0, 60),
+        number(0, 60),
         "For so many seconds after a refresh, the token that was just spent gets the same answer "
         "again: two tabs, a quick retry.",
         "10",
     )
     login_retention: int = setting(
-        _number(0, 400 * DAY),
+        number(0, 400 * DAY),
         "Logins that ended or expired are kept for so many seconds past their expiry (30 days).",
         str(30 * DAY),
     )
     audit_retention: int = setting(
-        _number(DAY, 3650 * DAY),
+        number(DAY, 3650 * DAY),
         "Entries of the audit trail, which hold addresses, are kept for so many seconds "
         "(180 days).",
         str(180 * DAY),
     )
     leeway: int = setting(
-        _number(0, 300), "Clock difference in seconds allowed when access tokens are checked.", "5"
+        number(0, 300), "Clock difference in seconds allowed when access tokens are checked.", "5"
     )
     password_min_length: int = setting(
-        _number(8, 64),
+        number(8, 64),
         "Shortest new password, in characters (NIST SP 800-63B-4: 15 where it is the only factor).",
         "15",
     )
@@ -252,74 +154,74 @@ class Settings:
         "",
     )
     throttle_account: Rate = setting(
-        _rate(100),
+        rate(100),
         "Wrong passwords allowed for one account, as attempts/seconds: so many at once, and as "
         "many again spread evenly over so many seconds (NIST SP 800-63B-4: at most 100 in a row). "
         "Each device that logged in before has as many of its own.",
         f"50/{30 * DAY}",
     )
     throttle_address: Rate = setting(
-        _rate(1_000_000),
+        rate(1_000_000),
         "Wrong passwords allowed from one address (IPv6: one /64). Behind a proxy, see "
         "TRUSTED_PROXIES.",
         "100/3600",
     )
     throttle_all: Rate = setting(
-        _rate(1_000_000),
+        rate(1_000_000),
         "Wrong passwords allowed from all strangers together, because a botnet has many addresses.",
         "5000/3600",
     )
     device_token_ttl: int = setting(
-        _number(60, 400 * DAY),
+        number(60, 400 * DAY),
         "For so many seconds after a login, its device is no stranger (400 days).",
         str(400 * DAY),
     )
     hash_queue: int = setting(
-        _number(0, 64),
+        number(0, 64),
         "Requests of each worker that may wait for a core to hash a password on; past that, 503. "
         "0: as many as leave a quarter of THREADS to requests that hash nothing.",
         "0",
     )
     trusted_proxies: int = setting(
-        _number(0, 10),
+        number(0, 10),
         "Reverse proxies in front that set X-Forwarded-For and X-Forwarded-Proto. "
         "0 believes no such header.",
         "0",
     )
     log_level: str = setting(
-        _choice("debug", "info", "warning", "error"),
+        choice("debug", "info", "warning", "error"),
         "Least important lines that are logged. `info` has a line for every request, `warning` "
         "only those that ask for attention.",
         "info",
     )
     sqlite_busy_timeout: int = setting(
-        _number(1, 60), "Seconds to wait for another writer before answering 503.", "5"
+        number(1, 60), "Seconds to wait for another writer before answering 503.", "5"
     )
     postgres_lock_timeout: int = setting(
-        _number(1, 60), "Seconds to wait for another transaction before answering 503.", "5"
+        number(1, 60), "Seconds to wait for another transaction before answering 503.", "5"
     )
     postgres_statement_timeout: int = setting(
-        _number(1, 600), "Seconds that one statement may take before answering 503.", "10"
+        number(1, 600), "Seconds that one statement may take before answering 503.", "10"
     )
     sqlite_synchronous: str = setting(
-        _choice("FULL", "NORMAL"),
+        choice("FULL", "NORMAL"),
         "`FULL`: an answered change survives a power cut. `NORMAL`: only a crash of the process.",
         "FULL",
     )
-    port: int = setting(_number(1, 65535), "Where gunicorn listens.", "8000")
-    host: str = setting(_text, "The address gunicorn listens at.", "127.0.0.1")
+    port: int = setting(number(1, 65535), "Where gunicorn listens.", "8000")
+    host: str = setting(text, "The address gunicorn listens at.", "127.0.0.1")
     metrics_port: int = setting(
-        _number(0, 65535),
+        number(0, 65535),
         "Where gunicorn answers Prometheus at `/metrics`, and nothing else; 0: nowhere.",
         "0",
     )
     metrics_host: str = setting(
-        _text, "The address of that port. Keep it from the public.", "127.0.0.1"
+        text, "The address of that port. Keep it from the public.", "127.0.0.1"
     )
     web_concurrency: int = setting(
-        _number(0, 64), "gunicorn worker processes; 0: one for each core.", "0"
+        number(0, 64), "gunicorn worker processes; 0: one for each core.", "0"
     )
-    threads: int = setting(_number(1, 64), "Threads of each worker.", "16")
+    threads: int = setting(number(1, 64), "Threads of each worker.", "16")
 
     @property
     def is_production(self) -> bool:
@@ -376,7 +278,7 @@ class Settings:
 
 
 def _secrets_used_twice(values: Mapping[str, Any]) -> list[str]:
-    secrets = [one.name for one in fields(Settings) if one.metadata["parse"] is _secret]
+    secrets = [one.name for one in fields(Settings) if one.metadata["parse"] is secret]
     return [
         f"{one.upper()} and {other.upper()} must differ"
         for one, other in combinations([name for name in secrets if name in values], 2)

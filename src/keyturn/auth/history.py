@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from keyturn.audit import trail
 from keyturn.audit.models import AuditEvent, Kind
 from keyturn.auth import credentials, rotation, sessions
+from keyturn.auth.judgement import Verdict
 from keyturn.auth.models import RefreshToken
-from keyturn.auth.rotation import Verdict
 from keyturn.auth.tokens import Lifetimes
 from keyturn.tokens.refresh import PresentedToken
 from keyturn.users.models import User

@@ -2,61 +2,29 @@
 
 A refresh that rotates is one statement, a compare-and-set on the login's generation: of any
 number of requests with one token, in any number of processes, one makes the step. What the others
-get is decided by `judge`, a pure function, on the row as it then stands.
+get is decided by `keyturn.auth.judgement` on the row as it then stands.
 """
 
 import hashlib
-from dataclasses import astuple
-from datetime import datetime, timedelta
-from enum import Enum
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, case, exists, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
-from keyturn.audit import trail
-from keyturn.audit.models import Kind
-from keyturn.auth import sessions
+from keyturn.auth import refresh_trail, sessions
+from keyturn.auth.judgement import REFUSALS, Verdict, judge
 from keyturn.auth.models import LOGINS, TOKEN_STATE, RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
 from keyturn.database import UtcDateTime, retried, transaction
-from keyturn.errors import (
-    ExpiredRefreshTokenError,
-    InvalidRefreshTokenError,
-    KeyturnError,
-    ReusedRefreshTokenError,
-    RevokedRefreshTokenError,
-    TooManyReplaysError,
-)
+from keyturn.errors import ExpiredRefreshTokenError
 from keyturn.tokens.refresh import PresentedToken
 from keyturn.users.models import USERS
-
-MAX_REPLAYS = 32  # a page whose twenty requests all met a 401, and some retries
 
 ROTATED = "rotated"  # the result of a refresh that is no verdict
 REUSED = "reused"  # the `revoked_reason` of a login that reuse ended
 
-
-class Verdict(Enum):
-    """What a refresh token that did not rotate gets; its value is the word for logs and metrics."""
-
-    INVALID = "invalid"
-    EXPIRED = "expired"
-    REVOKED = "revoked"
-    SUCCESSOR = "replayed"
-    ACCESS_ONLY = "access_only"
-    TOO_MANY_REPLAYS = "too_many_replays"
-    REUSED = "reused"
-
-
-REFUSALS: dict[Verdict, type[KeyturnError]] = {
-    Verdict.INVALID: InvalidRefreshTokenError,
-    Verdict.EXPIRED: ExpiredRefreshTokenError,
-    Verdict.REVOKED: RevokedRefreshTokenError,
-    Verdict.TOO_MANY_REPLAYS: TooManyReplaysError,
-    Verdict.REUSED: ReusedRefreshTokenError,
-}
 
 # Statements are built once, because building them costs more than running them, and of tables
 # instead of models, because the ORM prepares an UPDATE anew each time it is sent.
@@ -131,7 +99,7 @@ def refresh(
     presented = issuer.refresh.inspect(token)
     notes.add(user=presented.user_id, login=presented.login_id)
     if presented.expired:
-        _record_expired(session, presented, now)
+        refresh_trail.expired(session, presented, now)
         raise ExpiredRefreshTokenError
     key_hash = _hash_of(retry_key, presented)
     with transaction(session):
@@ -141,19 +109,19 @@ def refresh(
         if rotated is not None:
             notes.add(result=ROTATED)
             if rotated.client_changed:
-                _record(session, Kind.CLIENT_CHANGED, presented, now)
+                refresh_trail.client_changed(session, presented, now)
             return issuer.both(rotated, now)
         login = session.execute(_READ_TO_CHANGE, _key(presented)).one_or_none()
         verdict = judge(login, presented.generation, key_hash, lifetimes.grace, now)
         if verdict in REFUSALS:
-            _record_refusal(session, verdict, presented, login, now)
+            refresh_trail.refused(session, verdict, presented, login, now)
         if verdict is Verdict.REUSED:
             stolen = RefreshToken.id == presented.login_id
             sessions.end_logins(session, stolen, reason=REUSED, now=now)
         elif verdict in (Verdict.SUCCESSOR, Verdict.ACCESS_ONLY):
             session.execute(_COUNT_REPLAY, {"sid": presented.login_id})
             notes.add(result=verdict.value)
-            _record_replay(session, presented, login, client, now)
+            refresh_trail.replayed(session, presented, login, client, now)
             make = issuer.both if verdict is Verdict.SUCCESSOR else issuer.access_only
             return make(login, now)  # type: ignore[arg-type] # a Row has the columns
     # Only now: an exception inside of the transaction would undo the revocation.
@@ -170,115 +138,6 @@ def foresee(
     verdict = judge(login, presented.generation, None, lifetimes.grace, now)
     current = login is not None and login.generation == presented.generation
     return None if current and verdict is Verdict.INVALID else verdict
-
-
-def judge(
-    login: Row[*tuple[Any, ...]] | None,
-    generation: int,
-    key_hash: str | None,
-    grace: timedelta,
-    now: datetime,
-) -> Verdict:
-    """Decide what a token of `generation` gets that is not the login's current, living one."""
-    if login is None:
-        return Verdict.INVALID
-    if login.revoked_at is not None or login.disabled_at is not None:
-        return Verdict.REVOKED
-    if now >= min(login.idle_expires_at, login.absolute_expires_at):
-        return Verdict.EXPIRED
-    if generation >= login.generation:  # from the future: the database is a restored backup
-        return Verdict.INVALID
-    if generation == login.generation - 1:
-        return _judge_predecessor(login, key_hash, grace, now)
-    return Verdict.REUSED
-
-
-def _judge_predecessor(
-    login: Row[*tuple[Any, ...]], key_hash: str | None, grace: timedelta, now: datetime
-) -> Verdict:
-    same_key = login.retry_key_hash is not None and login.retry_key_hash == key_hash
-    if not same_key and now - login.rotated_at > grace:
-        return Verdict.REUSED
-    if login.replays >= MAX_REPLAYS:
-        return Verdict.TOO_MANY_REPLAYS
-    if same_key or login.retry_key_hash is None:
-        return Verdict.SUCCESSOR
-    return Verdict.ACCESS_ONLY
-
-
-def _record_expired(session: Session, presented: PresentedToken, now: datetime) -> None:
-    # Asked before the transaction, so that who tries on and on takes no write lock.
-    if not _is_recorded(session, Verdict.EXPIRED, presented, now):
-        with transaction(session):
-            _record(session, Kind.REFRESH_REFUSED, presented, now, reason=Verdict.EXPIRED.value)
-
-
-def _record_refusal(
-    session: Session,
-    verdict: Verdict,
-    presented: PresentedToken,
-    login: Row[*tuple[Any, ...]] | None,
-    now: datetime,
-) -> None:
-    if not _is_recorded(session, verdict, presented, now):
-        state = _state(login) if login is not None else {}
-        _record(session, Kind.REFRESH_REFUSED, presented, now, reason=verdict.value, **state)
-
-
-def _record_replay(
-    session: Session,
-    presented: PresentedToken,
-    login: Row[*tuple[Any, ...]] | None,
-    client: Client,
-    now: datetime,
-) -> None:
-    # Of a step's replays the first, and those from elsewhere: two tabs are no news.
-    if login is not None and (
-        login.replays == 0 or (login.user_agent, login.ip_address) != astuple(client)
-    ):
-        _record(session, Kind.REFRESH_REPLAYED, presented, now, **_state(login))
-
-
-def _is_recorded(
-    session: Session, verdict: Verdict, presented: PresentedToken, now: datetime
-) -> bool:
-    return trail.is_recorded(
-        session,
-        Kind.REFRESH_REFUSED,
-        reason=verdict.value,
-        login_id=presented.login_id,
-        now=now,
-    )
-
-
-def _record(
-    session: Session,
-    kind: Kind,
-    presented: PresentedToken,
-    now: datetime,
-    reason: str | None = None,
-    **state: Any,
-) -> None:
-    trail.record(
-        session,
-        kind,
-        now=now,
-        reason=reason,
-        user_id=presented.user_id,
-        login_id=presented.login_id,
-        generation=presented.generation,
-        **state,
-    )
-
-
-def _state(login: Row[*tuple[Any, ...]]) -> dict[str, Any]:
-    """Return what the login's last refresh left, to compare the request with."""
-    return {
-        "newest_generation": login.generation,
-        "last_refresh": login.rotated_at.isoformat(),
-        "last_address": login.ip_address,
-        "last_user_agent": login.user_agent,
-    }
 
 
 def _hash_of(retry_key: str | None, presented: PresentedToken) -> str | None:

@@ -11,6 +11,7 @@ from keyturn.admission import hashes_a_password
 from keyturn.audit import actor
 from keyturn.auth import login, rotation, sessions
 from keyturn.auth.guard import Principal, bearer_required
+from keyturn.auth.judgement import REFUSALS
 from keyturn.auth.schemas import (
     EndSessionsSchema,
     LoginSchema,
@@ -84,7 +85,7 @@ def begin_login(transport: Transport, *, email: str, password: str) -> IssuedTok
 @answers(TokensSchema)
 @takes_refresh_token
 @reads(IDEMPOTENCY_KEY)
-@refuses(MissingRefreshTokenError, *rotation.REFUSALS.values(), InvalidHeaderError)
+@refuses(MissingRefreshTokenError, *REFUSALS.values(), InvalidHeaderError)
 def refresh(token: str | None, transport: Transport) -> IssuedTokens:
     """Spend a refresh token for new tokens."""
     if token is None:

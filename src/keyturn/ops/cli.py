@@ -8,10 +8,10 @@ from alembic import command as alembic
 from flask import current_app
 from sqlalchemy import URL, Engine
 
-from keyturn.config import database_url
 from keyturn.console import USAGE, CommandError, command, json_option, show
 from keyturn.database import engine_of
 from keyturn.ops import copying
+from keyturn.parsing import database_url
 from keyturn.services import services
 
 

@@ -19,7 +19,8 @@ from werkzeug.exceptions import NotFound
 
 from keyturn import clock
 from keyturn.auth import sessions
-from keyturn.auth.rotation import ROTATED, Verdict
+from keyturn.auth.judgement import Verdict
+from keyturn.auth.rotation import ROTATED
 from keyturn.database import db
 from keyturn.errors import InvalidCredentialsError, TooManyAttemptsError
 from keyturn.notes import OK, Notes

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from uuid import UUID
 
-from keyturn.config import Rate
+from keyturn.parsing import Rate
 
 ACCOUNT = "account"
 DEVICE = "device"
