@@ -11,7 +11,6 @@ from pathlib import Path
 
 from keyturn.origin import is_trustworthy
 
-DISTINCT = 12  # characters that 32 random ones of any usual alphabet have, but for one in a billion
 SLOWEST_HASH = 1000  # milliseconds: a login that takes longer feels broken
 DRIFT = timedelta(seconds=2)
 LAG = timedelta(days=1)
@@ -29,20 +28,6 @@ class Finding:
     def ok(self) -> bool:
         """Whether all is well."""
         return not self.mend
-
-
-def secrets(values: Mapping[str, str | None]) -> Finding:
-    """Judge secrets by name: random, and each used once. That they are long is checked at start."""
-    there = {name: value for name, value in values.items() if value}
-    weak = [name for name, value in there.items() if len({*value}) < DISTINCT]
-    if weak:
-        return Finding("secrets", f"not random: {', '.join(weak)}", _NEW_SECRETS)
-    if len({*there.values()}) < len(there):
-        return Finding("secrets", f"one value for two of {', '.join(there)}", _NEW_SECRETS)
-    return Finding("secrets", ", ".join(there))
-
-
-_NEW_SECRETS = "Make new ones: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'."
 
 
 def env_file(path: Path) -> Finding:
@@ -85,8 +70,10 @@ def postgresql_database(settings: Mapping[str, str]) -> Finding:
     return Finding("database", found)
 
 
-def proxies(headers: Mapping[str, str], hops: int) -> Finding:
-    """Judge TRUSTED_PROXIES by the headers of a request whose client sent none of them."""
+def proxies(headers: Mapping[str, str] | None, hops: int) -> Finding:
+    """Judge TRUSTED_PROXIES by the headers of a request whose client sent none of them, if any."""
+    if headers is None:
+        return Finding("proxies", f"TRUSTED_PROXIES {hops}, not judged: give a request's --header")
     addresses = [
         one.strip() for one in headers.get("x-forwarded-for", "").split(",") if one.strip()
     ]
