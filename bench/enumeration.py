@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from statistics import median
 
-from bench.service import Client, service, show
+from bench.service import JSON, Client, service, show
 
 ATTEMPTS = 200  # of each case
-
-JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from statistics import median
 
 from tests.support.server import Server
 
-from bench.service import Client, percentile, resident, service, show
+from bench.service import JSON, Client, percentile, resident, service, show
 
 ROUNDS = 3
 SECONDS = 5
@@ -29,7 +29,6 @@ FLOODING = 16  # connections that log in
 PROCESSES = 2  # which share them: one would be busy with itself
 
 LOGIN = json.dumps({"email": "bob@gmail.com", "password": "bobPass"})
-JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)

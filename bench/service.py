@@ -15,6 +15,8 @@ from tests.support.server import ROOT, Server
 
 Row = dict[str, Any]
 
+JSON = {"Content-Type": "application/json"}
+
 
 @contextmanager
 def service(*commands: str, **settings: str) -> Iterator[Server]:
@@ -25,7 +27,7 @@ def service(*commands: str, **settings: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="keyturn-bench-", dir=ROOT) as folder:
         environment = {
             "KEYTURN_ENV": "development",
-            "ACCESS_SECRET": secrets.token_urlsafe(48),
+            "KEY_ENCRYPTION_SECRET": secrets.token_urlsafe(48),
             "REFRESH_SECRET": secrets.token_urlsafe(48),
             "DATABASE_URL": f"sqlite:///{folder}/keyturn.db",
             "PYTHON_DOTENV_DISABLED": "1",
