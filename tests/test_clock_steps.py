@@ -7,7 +7,7 @@ import time_machine
 from flask import Flask
 
 from keyturn.auth.models import RefreshToken
-from tests.support.api import Api, assert_problem
+from tests.support.api import BOB, JOHN, Api, assert_problem
 from tests.support.database import rows
 
 AN_HOUR = timedelta(hours=1)
@@ -26,6 +26,7 @@ def test_a_login_outlives_a_step_of_the_clock_there_and_back(
         assert refreshed.status_code == 200, refreshed.text
         token = refreshed.get_json()["refreshToken"]
         assert api.me(refreshed.get_json()["accessToken"]).status_code == 200
+        assert api.login().status_code == 200
 
 
 @pytest.mark.parametrize("step", [AN_HOUR, -AN_HOUR], ids=["forward", "back"])
@@ -59,3 +60,15 @@ def test_a_token_used_before_is_reuse_after_a_step_forward(api: Api, clock: Cloc
     assert_problem(api.refresh(token), 401, "refresh_reused")
     clock.shift(-AN_HOUR)
     assert_problem(api.refresh(newest), 401, "refresh_revoked")
+
+
+def test_after_a_step_back_guesses_are_spent_as_they_were_and_no_more(
+    settings: dict[str, str], request: pytest.FixtureRequest, clock: Clock
+) -> None:
+    settings["THROTTLE_ACCOUNT"] = "3/3600"
+    api = Api(request.getfixturevalue("app").test_client())
+    wrong = {**BOB, "password": "wrong"}
+    assert [api.login(wrong).status_code for _ in range(2)] == [401, 401]
+    clock.shift(-AN_HOUR)
+    assert [api.login(wrong).status_code for _ in range(2)] == [401, 429]
+    assert api.login(JOHN).status_code == 200

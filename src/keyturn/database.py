@@ -11,18 +11,23 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
     Connection,
+    CursorResult,
     DateTime,
+    Delete,
     Dialect,
     Engine,
     MetaData,
     Row,
     Select,
+    Table,
     create_engine,
     func,
     literal,
     select,
     text,
 )
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
@@ -126,6 +131,25 @@ def retried(use_case: Callable[_P, _R]) -> Callable[_P, _R]:
         return use_case(*args, **kwargs)
 
     return run
+
+
+def by_dialect(build: Callable[[Callable[[Table], Any]], _R]) -> Callable[[Session], _R]:
+    """Return a statement that begins with INSERT … ON CONFLICT, by the session it is sent in.
+
+    SQLAlchemy's common language has no upsert; `build` makes one of either dialect's `insert`.
+    """
+    built = {"sqlite": build(sqlite_dialect.insert), "postgresql": build(postgresql.insert)}
+    return lambda session: built[session.get_bind().dialect.name]
+
+
+def delete_rows(
+    session: Session, statement: Delete, parameters: dict[str, Any] | None = None
+) -> int:
+    """Delete rows within the caller's transaction; return how many."""
+    deleted: CursorResult[Any] = session.execute(  # type: ignore[assignment] # a DELETE's result
+        statement, parameters
+    )
+    return deleted.rowcount
 
 
 def _turn_to_write(session: Session) -> AbstractContextManager[None]:

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    CursorResult,
     Select,
     Table,
     Uuid,
@@ -27,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from keyturn.audit import actor
 from keyturn.audit.models import AuditEvent, Kind
-from keyturn.database import transaction
+from keyturn.database import delete_rows, transaction
 
 PURGE_BATCH = 1000
 PURGED_WITH_A_LOGIN = 100  # more than most logins add
@@ -160,10 +159,7 @@ def purge(session: Session, *, before: datetime, now: datetime) -> int:
 
 def delete_old(session: Session, *, before: datetime, limit: int) -> int:
     """Delete up to `limit` entries from before a time, within the caller's transaction."""
-    deleted: CursorResult[Any] = session.execute(  # type: ignore[assignment] # a DELETE's result
-        _DELETE_OLD, {"first": _first_id(before), "most": limit}
-    )
-    return deleted.rowcount
+    return delete_rows(session, _DELETE_OLD, {"first": _first_id(before), "most": limit})
 
 
 def _first_id(time: datetime) -> UUID:

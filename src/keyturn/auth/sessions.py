@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
@@ -14,7 +14,7 @@ from keyturn.audit.models import Kind
 from keyturn.auth import revocations
 from keyturn.auth.models import LOGINS, RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
-from keyturn.database import UtcDateTime, retried, transaction
+from keyturn.database import UtcDateTime, delete_rows, retried, transaction
 from keyturn.errors import KeyturnError, UnknownLoginError
 from keyturn.tokens.refresh import PresentedToken
 
@@ -159,9 +159,7 @@ def delete_dead(session: Session, *, before: datetime, limit: int) -> int:
 
     A login that was ended is kept until then, too: as long as one of its tokens is in date.
     """
-    deleted: CursorResult[Any] = session.execute(  # type: ignore[assignment] # a DELETE's result
-        _DELETE_DEAD, {"before": before, "most": limit}
-    )
-    if deleted.rowcount > 0:
-        notes.add(purged=deleted.rowcount)
-    return deleted.rowcount
+    deleted = delete_rows(session, _DELETE_DEAD, {"before": before, "most": limit})
+    if deleted > 0:
+        notes.add(purged=deleted)
+    return deleted

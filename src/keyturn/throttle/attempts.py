@@ -6,11 +6,10 @@ from datetime import datetime
 from math import ceil
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, Table, bindparam, case, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, Table, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
-from keyturn.database import look_up_all, retried, transaction
+from keyturn.database import by_dialect, delete_rows, look_up_all, retried, transaction
 from keyturn.errors import BusyError, TooManyAttemptsError
 from keyturn.throttle.budgets import Claim, microseconds
 from keyturn.throttle.models import SpentBudget
@@ -21,26 +20,34 @@ _BUDGETS = cast("Table", SpentBudget.__table__)
 _budget = _BUDGETS.c
 
 
-def _claiming(insert: Callable[[Table], Any]) -> Any:
+# Microseconds. A last claim that is further ahead was made before the clock was set back; one that
+# is not, by another host, whose clock is a little ahead.
+_STEP = 60_000_000
+
+
+@by_dialect
+def _claim(insert: Callable[[Table], Any]) -> Any:
     # The time is told by the new row: it would be full again after one attempt.
     statement = insert(_BUDGETS)
     new = statement.excluded
-    now = new.full_at - new.cost
+    now = new.claimed_at
+    full_at = case(
+        (_budget.claimed_at > now + _STEP, _budget.full_at - _budget.claimed_at + now),
+        else_=_budget.full_at,
+    )
     return statement.on_conflict_do_update(
         index_elements=[_budget.key],
         set_={
-            "full_at": case((_budget.full_at > now, _budget.full_at + new.cost), else_=new.full_at),
+            "full_at": case((full_at > now, full_at + new.cost), else_=new.full_at),
+            "claimed_at": now,
             "cost": new.cost,
             "size": new.size,
         },
-        where=_budget.full_at + new.cost <= now + new.size,
+        where=full_at + new.cost <= now + new.size,
     ).returning(_budget.key)
 
 
-# By dialect: an upsert is not in SQLAlchemy's common language.
-_CLAIM = {"sqlite": _claiming(sqlite.insert), "postgresql": _claiming(postgresql.insert)}
-
-_READ = select(_budget.key, _budget.full_at).where(
+_READ = select(_budget.key, _budget.full_at, _budget.claimed_at).where(
     _budget.key.in_(bindparam("keys", expanding=True))
 )
 
@@ -85,8 +92,7 @@ def claim(session: Session, claims: Sequence[Claim], *, now: datetime) -> None:
     # Without a lock, so that a flood of refusals stands in nobody's way.
     _refuse_spent(claims, look_up_all(_READ, keys), at)
     with transaction(session, durable=False):
-        statement = _CLAIM[session.get_bind().dialect.name]
-        granted = set(session.scalars(statement, [_row(claim, at) for claim in claims]))
+        granted = set(session.scalars(_claim(session), [_row(claim, at) for claim in claims]))
         if len(granted) < len(claims):
             lacking = [claim for claim in claims if claim.key not in granted]
             _refuse_spent(lacking, session.execute(_READ, keys).all(), at)
@@ -104,16 +110,23 @@ def _row(claim: Claim, at: int) -> dict[str, Any]:
         "holder": claim.holder,
         "kind": claim.kind,
         "full_at": at + claim.cost,
+        "claimed_at": at,
         "cost": claim.cost,
         "size": claim.size,
     }
 
 
-def _refuse_spent(claims: Sequence[Claim], spent: Sequence[Row[str, int]], at: int) -> None:
-    full_at = dict(spent)
+def _refuse_spent(claims: Sequence[Claim], spent: Sequence[Row[str, int, int]], at: int) -> None:
+    full_at = {budget.key: _full_at(budget, at) for budget in spent}
     wait = max(claim.wait(full_at.get(claim.key, at), at) for claim in claims)
     if wait > 0:
         raise TooManyAttemptsError(retry_after=ceil(wait / 1_000_000))
+
+
+def _full_at(budget: Row[str, int, int], at: int) -> int:
+    """Return when a budget is full again, as `_claim` reckons."""
+    ahead = budget.claimed_at - at
+    return int(budget.full_at - ahead if ahead > _STEP else budget.full_at)
 
 
 def list_spent(session: Session, holder: str | None, *, now: datetime) -> Sequence[SpentBudget]:
@@ -128,7 +141,4 @@ def clear(session: Session, holder: str | None) -> int:
     """Fill the budgets of one holder, or all; return how many were not full."""
     of_holder = [] if holder is None else [_budget.holder == holder]
     with transaction(session):
-        cleared: CursorResult[Any] = session.execute(  # type: ignore[assignment] # a DELETE's
-            delete(_BUDGETS).where(*of_holder)
-        )
-        return cleared.rowcount
+        return delete_rows(session, delete(_BUDGETS).where(*of_holder))

@@ -6,12 +6,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Table, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from keyturn.audit import trail
 from keyturn.audit.models import Kind
-from keyturn.database import retried, transaction
+from keyturn.database import by_dialect, retried, transaction
 from keyturn.errors import EmailTakenError, UnknownUserError
 from keyturn.users import emails
 from keyturn.users.models import USERS, User
@@ -19,16 +18,13 @@ from keyturn.users.models import USERS, User
 READ_AT_ONCE = 1000  # users
 
 
-def _creating(insert: Callable[[Table], Any]) -> Any:
+@by_dialect
+def _upsert(insert: Callable[[Table], Any]) -> Any:
     # Where the e-mail is taken, its row is written as it was, so that the time tells nothing.
     statement = insert(USERS)
     return statement.on_conflict_do_update(
         index_elements=[USERS.c.email], set_={"email": statement.excluded.email}
     ).returning(USERS.c.id)
-
-
-# By dialect: an upsert is not in SQLAlchemy's common language.
-_CREATE = {"sqlite": _creating(sqlite.insert), "postgresql": _creating(postgresql.insert)}
 
 
 @retried
@@ -42,7 +38,7 @@ def create(session: Session, *, name: str, email: str, password_hash: str, now: 
         "created_at": now,
     }
     with transaction(session):
-        holder = session.scalar(_CREATE[session.get_bind().dialect.name], user)
+        holder = session.scalar(_upsert(session), user)
         kind = Kind.USER_CREATED if holder == user["id"] else Kind.USER_EXISTS
         trail.record(session, kind, now=now, user_id=holder)
     if kind is Kind.USER_EXISTS:

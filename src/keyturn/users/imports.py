@@ -4,20 +4,19 @@ A batch of lines is one transaction: all its users that can be added are, or non
 already stays as they are, so the same file may come again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from keyturn.audit import trail
 from keyturn.audit.models import Kind
-from keyturn.database import transaction
+from keyturn.database import by_dialect, transaction
 from keyturn.users.models import USERS
 from keyturn.users.records import Line
 
@@ -25,13 +24,12 @@ BATCH = 1000  # lines
 
 _user = USERS.c
 
-# By dialect: an upsert is not in SQLAlchemy's common language.
-_ADD = {
-    dialect: insert(USERS).on_conflict_do_nothing().returning(_user.email)
-    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
-
 _KNOWN = select(_user.email).where(_user.email.in_(bindparam("emails", expanding=True)))
+
+
+@by_dialect
+def _add(insert: Callable[[Table], Any]) -> Any:
+    return insert(USERS).on_conflict_do_nothing().returning(_user.email)
 
 
 class Outcome(StrEnum):
@@ -102,7 +100,7 @@ def _store(
         return {}
     emails = [user["email"] for user in users]
     with transaction(session):
-        created = session.scalars(_ADD[session.get_bind().dialect.name], users).all()
+        created = session.scalars(_add(session), users).all()
         known = session.scalars(_KNOWN, {"emails": emails}).all()
         _record(session, users, {*created}, now)
         if dry_run:
