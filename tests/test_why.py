@@ -58,6 +58,19 @@ def test_what_its_user_ended(api: Api, run: Run) -> None:
     assert why(run, laptop["refreshToken"])["rule"] == "logout"
 
 
+def test_what_its_user_ended_from_elsewhere_or_by_logging_in_anew(api: Api, run: Run) -> None:
+    phone, laptop = api.tokens()["refreshToken"], api.tokens()
+    api.send("DELETE", "/auth/sessions?keep=current", laptop["accessToken"])
+    assert why(run, phone)["rule"] == "ended_by_user"
+
+    headers = {"Origin": "http://127.0.0.1:8000"}
+    in_browser = {**BOB, "transport": "cookie"}
+    api.login(in_browser, **headers)
+    browser = next(one for one in api.sessions(laptop["accessToken"]) if not one["current"])
+    api.login(in_browser, **headers)
+    assert why(run, browser["id"])["rule"] == "replaced"
+
+
 def test_reuse_shows_both_addresses_and_generations(
     api: Api, run: Run, clock: time_machine.Traveller
 ) -> None:
