@@ -18,6 +18,7 @@ from keyturn.database import db
 from keyturn.services import EXTENSION
 from tests.support import postgres
 from tests.support.api import Api
+from tests.support.clock import standing_clock
 from tests.support.console import Run
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.server import ROOT, Server
@@ -151,7 +152,7 @@ def run(app: Flask) -> Run:
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
     """A clock that stands still until the test shifts it."""
-    with time_machine.travel("2026-11-24T12:00:00Z", tick=False) as traveller:
+    with standing_clock() as traveller:
         yield traveller
 
 

@@ -596,8 +596,10 @@ def test_exit_codes_tell_what_went_wrong(
 
 def test_the_list_tells_when_each_state_begins(api: Api, run: Run, clock: Clock) -> None:
     published(api)
-    made = "2026-11-24T12:00:00+00:00"
-    takes_over, gone = "2026-11-24T12:11:05+00:00", "2026-11-24T12:27:10+00:00"
+    made, takes_over, gone = (
+        (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+        for seconds in (0, 11 * 60 + 5, 27 * 60 + 10)
+    )
     first, second = printed(run("keys", "rotate", "--json"))
     assert (first["published"], first["signing"]) == (made, made)
     assert (first["retired"], first["gone"]) == (takes_over, gone)

@@ -19,6 +19,7 @@ from keyturn.auth import revocations
 from keyturn.auth.models import RefreshToken, Revocation
 from keyturn.database import db, transaction
 from tests.support.api import BOB, JOHN, Api, assert_problem
+from tests.support.clock import zulu
 from tests.support.database import rows, statements
 from tests.support.services import Service, make_service_token
 
@@ -57,7 +58,7 @@ def test_a_logout_is_told_with_its_time(
     answer = service.ask_revocations()
     document = answer.get_json()
     assert document.keys() == {"revocations", "next"}
-    assert document["revocations"] == [{"sid": session["id"], "revokedAt": "2026-11-24T12:00:00Z"}]
+    assert document["revocations"] == [{"sid": session["id"], "revokedAt": zulu()}]
     assert answer.headers["Cache-Control"] == "private, max-age=2"
 
 

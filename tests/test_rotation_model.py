@@ -6,7 +6,6 @@ The model knows nothing of how the service does it: it restates the rules in the
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import time_machine
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,6 +23,7 @@ from keyturn.app import create_app
 from keyturn.auth.models import RefreshToken
 from tests.conftest import SECRETS, dispose
 from tests.support.api import BOB, Api
+from tests.support.clock import standing_clock
 from tests.support.database import rows
 from tests.support.databases import Databases
 
@@ -80,7 +80,7 @@ class Refreshing(RuleBasedStateMachine):
         url = self.databases.copy()
         self.app = create_app({**SECRETS, "DATABASE_URL": url, "LOGIN_RETENTION": "34560000"})
         self.api = Api(self.app.test_client())
-        self.travel = time_machine.travel("2026-11-24T12:00:00Z", tick=False)
+        self.travel = standing_clock()
         self.clock = self.travel.start()
         self.known: list[Login] = []
 

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from keyturn.auth.models import RefreshToken
 from tests.support.api import JOHN, Api, assert_problem
+from tests.support.clock import zulu
 from tests.support.database import rows
 
 
@@ -28,9 +29,9 @@ def test_the_list_shows_every_live_login(api: Api, clock: time_machine.Traveller
     assert {key: value for key, value in listed[0].items() if key != "id"} == {
         "userAgent": "laptop",
         "ipAddress": "127.0.0.1",
-        "createdAt": "2026-11-24T12:01:00Z",
-        "lastUsedAt": "2026-11-24T12:02:00Z",
-        "expiresAt": "2026-12-08T12:02:00Z",
+        "createdAt": zulu(-60),
+        "lastUsedAt": zulu(),
+        "expiresAt": zulu(14 * 86400),
         "current": True,
     }
 
