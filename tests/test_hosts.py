@@ -1,5 +1,7 @@
 """Two hosts of several workers each on one PostgreSQL, behind a real nginx."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,10 +11,15 @@ import jwt
 import pytest
 from flask import Flask
 
+from keyturn.audit.models import AuditEvent, Kind
+from keyturn.parsing import DAY
 from tests.support import history
+from tests.support.api import BOB, JOHN
 from tests.support.console import Run
+from tests.support.database import rows
 from tests.support.nginx import Nginx
-from tests.support.server import Answer, Server
+from tests.support.nginx import Reply as Proxied
+from tests.support.server import Answer, Server, insist
 
 pytestmark = pytest.mark.usefixtures("_only_postgresql")
 
@@ -84,6 +91,57 @@ def test_keys_are_rotated_and_revoked_for_both_hosts(hosts: Hosts, run: Run) -> 
 
 def kid(token: str) -> str:
     return str(jwt.get_unverified_header(token)["kid"])
+
+
+class TestGuesses:
+    """Three wrong passwords for an account and seven from an address, and no more for hours."""
+
+    @pytest.fixture
+    def settings(self, settings: dict[str, str]) -> dict[str, str]:
+        return {**settings, "THROTTLE_ACCOUNT": f"3/{DAY}", "THROTTLE_ADDRESS": f"7/{DAY}"}
+
+    def test_at_once_over_both_hosts_are_checked_as_many_as_allowed(
+        self, hosts: Hosts, app: Flask
+    ) -> None:
+        bodies = [{**user, "password": "wrong"} for user in (BOB, JOHN) for _ in range(20)]
+        with ThreadPoolExecutor(8) as many:
+            answers = list(many.map(insist, hosts * 20, bodies))
+        for ours in (answers[:20], answers[20:]):
+            assert Counter(answer.status for answer in ours) == {401: 3, 429: 17}
+        checked = [event for event in rows(app, AuditEvent) if event.kind == Kind.LOGIN_FAILED]
+        assert len(checked) == 6
+
+    def test_spent_at_one_host_are_spent_at_the_other(self, hosts: Hosts) -> None:
+        here, there = hosts
+        for _ in range(3):
+            assert insist(here, {**BOB, "password": "wrong"}).status == 401
+        for host in (there, here):
+            assert_throttled(insist(host, BOB))
+            assert insist(host, JOHN).status == 200
+
+    def test_are_counted_by_the_address_of_the_client_behind_nginx(
+        self, hosts: Hosts, nginx: Nginx
+    ) -> None:
+        for number in range(7):
+            guess = {"email": f"{number}@example.com", "password": "wrong"}
+            assert log_in(nginx, guess, source="127.0.0.2").status == 401
+        for made_up in ("", "203.0.113.9"):
+            for _ in hosts:  # they take turns
+                assert_throttled(log_in(nginx, BOB, source="127.0.0.2", forwarded=made_up))
+        for _ in hosts:
+            assert log_in(nginx, BOB, source="127.0.0.3").status == 200
+
+
+def log_in(nginx: Nginx, body: dict[str, str], *, source: str, forwarded: str = "") -> Proxied:
+    headers = {"Content-Type": "application/json", "X-Forwarded-For": forwarded}
+    return nginx.ask(
+        "POST", "/auth/login", headers.items(), json.dumps(body).encode(), source=source
+    )
+
+
+def assert_throttled(answer: Answer | Proxied) -> None:
+    assert (answer.status, answer.json["code"]) == (429, "too_many_attempts")
+    assert int(answer.headers["Retry-After"]) > 3600
 
 
 def test_a_host_killed_under_load_costs_no_client_its_login(

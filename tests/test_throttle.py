@@ -1,6 +1,5 @@
 """Guessing passwords: how often, by whom, and that nobody can lock an owner out."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from keyturn.throttle.models import SpentBudget
 from tests.conftest import SECRETS
 from tests.support.api import BOB, JOHN, Api, assert_problem
 from tests.support.database import rows, statements
-from tests.support.server import Answer, Server
+from tests.support.server import Server, insist
 
 NEW = "correct horse battery"
 STRANGER = "198.51.100.1"
@@ -380,14 +379,6 @@ def test_a_lower_limit_counts_at_once(app: Flask) -> None:
 
 
 # --- many at once ---------------------------------------------------------------------------------
-
-
-def insist(server: Server, body: dict[str, str]) -> Answer:
-    """Send a login until the service is not too busy for it."""
-    while (answer := server.request("POST", "/auth/login", body)).status == 503:
-        assert answer.headers["Retry-After"]
-        time.sleep(0.02)
-    return answer
 
 
 @pytest.fixture

@@ -189,6 +189,14 @@ class Server:
         return dict(answer.json)
 
 
+def insist(server: Server, body: dict[str, str]) -> Answer:
+    """Send a login until the service is not too busy for it."""
+    while (answer := server.request("POST", "/auth/login", body)).status == 503:
+        assert answer.headers["Retry-After"]
+        time.sleep(0.02)
+    return answer
+
+
 def _is_gone(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
