@@ -18,16 +18,21 @@ def render(kind: str, item: Any, _: Any) -> str | Literal[False]:
 
 
 def run() -> None:
-    """Migrate. On SQLite foreign keys are off meanwhile.
+    """Migrate. On SQLite foreign keys are off meanwhile; on PostgreSQL a statement takes its time.
 
     There a table is altered by copying it, and dropping the old one would delete, by cascade, the
-    rows that refer to it. The pragma does nothing inside a transaction, so it comes before.
+    rows that refer to it. The pragma does nothing inside a transaction, so it comes before. On
+    PostgreSQL an index of a large table takes longer than a request may; that no lock is waited for
+    longer than POSTGRES_LOCK_TIMEOUT stays, because whoever comes later waits behind.
     """
     engine = context.config.attributes.get("engine") or db.engine
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             driver = connection.connection.dbapi_connection
             driver.execute("PRAGMA foreign_keys = OFF")
+        else:
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.commit()
         context.configure(
             connection=connection,
             target_metadata=db.metadata,
