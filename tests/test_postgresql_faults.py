@@ -4,12 +4,15 @@
 is lost.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import URL, Engine, create_engine, event, select, text
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from werkzeug.test import TestResponse
 
@@ -18,6 +21,7 @@ from keyturn.database import db
 from tests.conftest import dispose, fill_template
 from tests.support import history, postgres
 from tests.support.api import BOB, Api, assert_problem
+from tests.support.console import Run
 from tests.support.database import rows
 from tests.support.databases import Databases, PostgresDatabases
 from tests.support.server import Server
@@ -156,6 +160,84 @@ def test_a_refresh_that_cannot_be_serialised_is_tried_again(
         assert [answer.status_code for answer in answers] == [200] * 8
         (token,) = {answer.get_json()["refreshToken"] for answer in answers}
     assert [login.generation for login in rows(app, RefreshToken)] == [5]
+
+
+def test_yesterdays_backup_is_restored_under_running_hosts(
+    serve: Callable[..., Server],
+    app: Flask,
+    cluster: postgres.Postgres,
+    operator: Engine,
+    run: Run,
+) -> None:
+    """What was told after the backup is lost, and nothing else is; what had ended stays ended."""
+    server = serve(WEB_CONCURRENCY=2, THREADS=4)
+    quiet = history.Client([server.request])
+    ended, kept = quiet.log_in(), quiet.log_in()
+    quiet.log_out(ended)
+    with history.at_work([server.request], CLIENTS) as busy:
+        history.wait_for_refreshes(busy, 6)
+        clients = [*busy, quiet]
+        told_before = history.told(clients)
+        dump = cluster.dump(str(operator.url.database))
+        assert run("keys", "rotate", "--now").exit_code == 0
+        history.wait_for_refreshes(busy, 6)
+    quiet.log_out(kept)
+    for client in clients:
+        assert (client.fault, client.refused) == (None, [])
+
+    backup = restore_beside(cluster, operator, dump)
+    returns = history.cut_back(clients, told_before, logins_at(backup))
+    assert {one.code for one in returns} == {"refresh_invalid", "refresh_revoked", None}
+    assert [one.code for one in returns if one.client is quiet] == ["refresh_revoked", None]
+    with ThreadPoolExecutor(len(returns)) as devices:
+        with exchanged(cluster, operator, backup):
+            answers = devices.map(lambda one: one.client.try_to_refresh(one.token), returns)
+            history.wait_until(lambda: all(client.refused for client in clients))
+            ready = server.request("GET", "/readyz")
+        for one, answer in zip(returns, list(answers), strict=True):
+            assert answer.json.get("code") == one.code
+            if one.code is None:
+                one.chain.tokens.append(answer.json["refreshToken"])
+    assert ready.status == 503
+    assert int(ready.headers["Retry-After"]) >= 1
+    assert {refusal for client in clients for refusal in client.refused} == {(503, "1")}
+
+    for one in returns:
+        if one.chain.tokens and not one.chain.is_ended:
+            one.client.refresh(one.chain)  # a later token has changed nothing
+    with history.working(busy):
+        history.wait_for_refreshes(busy, 6)
+    history.check(app, clients)
+
+
+def restore_beside(cluster: postgres.Postgres, operator: Engine, dump: Path) -> URL:
+    """Bring a backup into a database of its own, as docs/postgresql.md says."""
+    backup = operator.url.set(database=f"{operator.url.database}_backup")
+    with operator.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {backup.database} TEMPLATE template0"))
+    cluster.restore(dump, str(backup.database))
+    return backup
+
+
+def logins_at(url: URL) -> Sequence[RefreshToken]:
+    with Session(create_engine(url, poolclass=NullPool)) as session:
+        return session.scalars(select(RefreshToken)).all()
+
+
+@contextmanager
+def exchanged(cluster: postgres.Postgres, operator: Engine, backup: URL) -> Iterator[None]:
+    """Take the database away for the while, and put the backup in its place."""
+    name = operator.url.database
+    postgres_itself = create_engine(cluster.url(), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with postgres_itself.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        history.wait_until(lambda: not connection.execute(CUT, {"database": name}).all())
+        try:
+            yield
+        finally:
+            connection.execute(text(f"ALTER DATABASE {name} RENAME TO {name}_before"))
+            connection.execute(text(f"ALTER DATABASE {backup.database} RENAME TO {name}"))
+            connection.execute(text(f"DROP DATABASE {name}_before"))
 
 
 def alter(app: Flask, operator: Engine, setting: str, value: str) -> None:

@@ -68,7 +68,6 @@ class Client:
         self.unanswered_logins = 0
         self.refused: list[tuple[int, str | None]] = []  # 5xx, with its Retry-After
         self.fault: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
 
     @property
     def last_token(self) -> str:
@@ -76,6 +75,8 @@ class Client:
         return self.chains[-1].tokens[-1]
 
     def start(self) -> None:
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def stop(self) -> None:
@@ -93,19 +94,36 @@ class Client:
             self.fault = error
 
     def _live(self) -> None:
-        chain = Chain()
-        told = self._insist("POST", "/auth/login", self._user)
-        chain.tokens.append(told.json["refreshToken"])
-        self.chains.append(chain)
-        self._ask_who(told)
+        chain = self.log_in()
         for _ in range(self.REFRESHES):
             if self._stopped.is_set():
                 return
-            body, key = {"refreshToken": chain.tokens[-1]}, {"Idempotency-Key": str(uuid4())}
-            told = self._insist("POST", "/auth/refresh", body, key)
-            chain.tokens.append(told.json["refreshToken"])
-            self.refreshes += 1
-            self._ask_who(told)
+            self.refresh(chain)
+        self.log_out(chain)
+
+    def log_in(self) -> Chain:
+        """Begin a login, and use it once."""
+        told = self._insist("POST", "/auth/login", self._user)
+        chain = Chain([told.json["refreshToken"]])
+        self.chains.append(chain)
+        self._ask_who(told)
+        return chain
+
+    def refresh(self, chain: Chain) -> None:
+        """Spend the newest token of a login, and use what came of it once."""
+        told = self.try_to_refresh(chain.tokens[-1])
+        assert told.status == 200, told.json
+        chain.tokens.append(told.json["refreshToken"])
+        self.refreshes += 1
+        self._ask_who(told)
+
+    def try_to_refresh(self, token: str) -> Reply:
+        """Spend a token and return the answer, whatever it is, when there is one."""
+        key = {"Idempotency-Key": str(uuid4())}
+        return self._ask("POST", "/auth/refresh", {"refreshToken": token}, key)
+
+    def log_out(self, chain: Chain) -> None:
+        """End a login."""
         self._insist("DELETE", "/auth/logout", {"refreshToken": chain.tokens[-1]})
         chain.is_ended = True
 
@@ -120,18 +138,24 @@ class Client:
         body: dict[str, str] | None,
         headers: dict[str, str] | None = None,
     ) -> Reply:
+        reply = self._ask(method, path, body, headers or {})
+        assert reply.status < 400, (method, path, reply.status, reply.json)
+        return reply
+
+    def _ask(
+        self, method: str, path: str, body: dict[str, str] | None, headers: dict[str, str]
+    ) -> Reply:
         """Ask until there is an answer, each time the next host."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self._turn += 1
             ask = self._asks[self._turn % len(self._asks)]
             try:
-                reply = ask(method, path, body, headers or {})
+                reply = ask(method, path, body, headers)
             except (OSError, http.client.HTTPException):
                 self.unanswered_logins += path == "/auth/login"
             else:
                 if reply.status < 500:
-                    assert reply.status < 400, (method, path, reply.status, reply.json)
                     return reply
                 self.unanswered_logins += path == "/auth/login"
                 self.refused.append((reply.status, reply.headers.get("Retry-After")))
@@ -148,10 +172,17 @@ def claims(token: str) -> dict[str, Any]:
 def at_work(asks: Sequence[Ask], count: int) -> Iterator[list[Client]]:
     """So many clients, that finish what they have begun at the end."""
     clients = [Client(asks) for _ in range(count)]
+    with working(clients):
+        yield clients
+
+
+@contextmanager
+def working(clients: Sequence[Client]) -> Iterator[None]:
+    """Let clients work, and finish what they have begun at the end."""
     for client in clients:
         client.start()
     try:
-        yield clients
+        yield
     finally:
         for client in clients:
             client.stop()
@@ -177,6 +208,66 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@dataclass(frozen=True)
+class Return:
+    """What a client comes back with after a backup was restored, and what that is to get.
+
+    `token` is the newest that it was told of a login, `code` the error, None where the login goes
+    on. `chain` is what the backup holds of it: without a token if nothing.
+    """
+
+    client: Client
+    chain: Chain
+    token: str
+    code: str | None
+
+
+def told(clients: Iterable[Client]) -> dict[str, tuple[int, bool]]:
+    """Return what clients were told until now: each login's generation, and whether it ended."""
+    return {
+        chain.login_id: (len(chain.tokens) - 1, chain.is_ended)
+        for client in clients
+        for chain in client.chains
+    }
+
+
+def cut_back(
+    clients: Iterable[Client],
+    told_before: dict[str, tuple[int, bool]],
+    backup: Sequence[RefreshToken],
+) -> list[Return]:
+    """Leave in the clients' books what a backup holds: by design, what was told since is lost.
+
+    What was `told_before` the backup began is in it, and nothing is that nobody was told.
+    """
+    logins = {str(login.id): login for login in backup}
+    for login_id, (generation, is_ended) in told_before.items():
+        assert logins[login_id].generation >= generation
+        assert logins[login_id].revoked_reason == "logout" or not is_ended
+    assert logins.keys() <= told(clients).keys()
+    return [
+        _cut_back(client, chain, logins.get(chain.login_id))
+        for client in clients
+        for chain in list(client.chains)
+    ]
+
+
+def _cut_back(client: Client, chain: Chain, login: RefreshToken | None) -> Return:
+    newest = chain.tokens[-1]
+    if login is None:
+        client.chains.remove(chain)
+        chain.tokens.clear()
+        return Return(client, chain, newest, "refresh_invalid")
+    is_lost = len(chain.tokens) > login.generation + 1
+    assert len(chain.tokens) > login.generation
+    assert chain.is_ended or login.revoked_at is None
+    del chain.tokens[login.generation + 1 :]
+    chain.is_ended = login.revoked_at is not None
+    if chain.is_ended:
+        return Return(client, chain, newest, "refresh_revoked")
+    return Return(client, chain, newest, "refresh_invalid" if is_lost else None)
+
+
 def check(app: Flask, clients: Sequence[Client]) -> None:
     """Compare what clients were told with what the database holds.
 
@@ -188,10 +279,10 @@ def check(app: Flask, clients: Sequence[Client]) -> None:
     logins = {str(login.id): login for login in rows(app, RefreshToken)}
     for chain in (chain for client in clients for chain in client.chains):
         login = logins.pop(chain.login_id)
-        told = [claims(token) for token in chain.tokens]
-        assert [one["gen"] for one in told] == list(range(len(told)))
-        assert {one["sid"] for one in told} == {chain.login_id}
-        assert login.generation == told[-1]["gen"]
+        tokens = [claims(token) for token in chain.tokens]
+        assert [one["gen"] for one in tokens] == list(range(len(tokens)))
+        assert {one["sid"] for one in tokens} == {chain.login_id}
+        assert login.generation == tokens[-1]["gen"]
         assert (login.revoked_reason == "logout") == chain.is_ended, login.revoked_reason
         assert (login.revoked_at is None) == (not chain.is_ended)
     # What is left was begun for a client that was not answered, and is not in use.

@@ -69,13 +69,30 @@ class Postgres:
             command = ["prlimit", f"--pid={pid}", f"--fsize={limit}:unlimited"]
             subprocess.run(command, check=False, user=self._user)
 
+    def dump(self, database: str) -> Path:
+        """Take a backup, as of the moment at which it begins."""
+        file = self._folder / f"{database}.dump"
+        self._ask("pg_dump", database, "--format=custom", f"--file={file}")
+        return file
+
+    def restore(self, dump: Path, database: str) -> None:
+        """Bring a backup into an empty database."""
+        self._ask("pg_restore", database, "--exit-on-error", str(dump))
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self._folder)
 
     def _run(self, program: str, *arguments: str) -> None:
+        self._call(program, *arguments, "--pgdata", str(self._folder / "data"))
+
+    def _ask(self, program: str, database: str, *arguments: str) -> None:
+        where = f"postgresql://keyturn@127.0.0.1:{self.port}/{database}"
+        self._call(program, f"--dbname={where}", *arguments)
+
+    def _call(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [str(self._bin / program), *arguments, "--pgdata", str(self._folder / "data")],
+            [str(self._bin / program), *arguments],
             check=True,
             stdout=subprocess.DEVNULL,
             user=self._user,
