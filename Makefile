@@ -4,6 +4,7 @@
 # make fuzz   requests made up from the OpenAPI document, a minute of them
 # make pictures   take the pictures in docs/ anew (Debian: apt-get install chromium)
 # make lint   ruff, mypy, import-linter
+# make bench  measure it beside what bounds it (Debian: apt-get install wrk; Node.js and npm)
 # make docs   write the generated parts of docs/
 # make lock   pin the newest versions in constraints.txt
 PYTHON ?= python3
@@ -12,7 +13,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 NODE_CLIENTS := $(if $(shell sh -c 'command -v npm'),tests/node/node_modules/.package-lock.json)
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-postgresql fuzz pictures lint docs lock
+.PHONY: run test test-postgresql fuzz pictures lint bench docs lock
 
 run: .venv/run .env
 	$(BIN)/flask db upgrade
@@ -37,6 +38,9 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: .venv/dev
+	$(BIN)/python -m bench $(ARGS)
 
 docs: .venv/dev
 	$(BIN)/python -m keyturn.config > docs/configuration.md

@@ -128,6 +128,10 @@ class Server:
         children = Path(f"/proc/{self._master}/task/{self._master}/children").read_text()
         return [int(pid) for pid in children.split()]
 
+    def cpu_seconds(self) -> float:
+        """The CPU time its processes have used so far, loading the program included."""
+        return sum(map(_cpu_seconds, (self._master, *self.worker_pids())))
+
     def kill_worker(self, pid: int) -> None:
         assert pid in self.worker_pids()
         os.kill(pid, signal.SIGKILL)
@@ -203,6 +207,11 @@ def _is_gone(pid: int) -> bool:
     except OSError:
         return True
     return state == "Z"
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime
 
 
 def free_port() -> int:
