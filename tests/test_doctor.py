@@ -120,29 +120,17 @@ def test_the_doctor_finds_a_new_installation_well(run: Run, settings: dict[str, 
     assert [one["check"] for one in findings if not one["ok"]] == ill
 
 
-@pytest.mark.parametrize(
-    ("secret", "told"),
-    [
-        ("short", "5 bytes"),
-        ("ab" * 32, "pattern"),
-        ("change-me" * 8, "example"),
-        ("same", "differ"),
-    ],
-)
-def test_a_weak_secret_is_told_before_all_else(
-    settings: dict[str, str], secret: str, told: str
-) -> None:
-    weak = settings["KEY_ENCRYPTION_SECRET"] if secret == "same" else secret
+def test_a_weak_secret_is_told_before_all_else(settings: dict[str, str]) -> None:
     doctor = subprocess.run(
         [str(Path(sys.executable).with_name("flask")), "doctor"],
         cwd=ROOT,
-        env={**os.environ, **settings, "REFRESH_SECRET": weak, "PYTHON_DOTENV_DISABLED": "1"},
+        env={**os.environ, **settings, "REFRESH_SECRET": "ab" * 32, "PYTHON_DOTENV_DISABLED": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert doctor.returncode == 1
-    assert told in doctor.stderr
+    assert "REFRESH_SECRET is a pattern, not random" in doctor.stderr
     assert "Traceback" not in doctor.stderr
 
 
