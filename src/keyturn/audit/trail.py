@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from keyturn.audit import actor
 from keyturn.audit.models import AuditEvent, Kind
-from keyturn.database import delete_rows, transaction
+from keyturn.database import batch, delete_rows
 
 PURGE_BATCH = 1000
 PURGED_WITH_A_LOGIN = 100  # more than most logins add
@@ -149,7 +149,7 @@ def purge(session: Session, *, before: datetime, now: datetime) -> int:
     """Delete all entries from before a time, in batches, and record that; return how many."""
     total = 0
     while True:
-        with transaction(session):
+        with batch(session):
             deleted = delete_old(session, before=before, limit=PURGE_BATCH)
             total += deleted
             if deleted < PURGE_BATCH:

@@ -14,7 +14,7 @@ from keyturn.audit.models import Kind
 from keyturn.auth import revocations
 from keyturn.auth.models import LOGINS, RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
-from keyturn.database import UtcDateTime, delete_rows, retried, transaction
+from keyturn.database import UtcDateTime, batch, delete_rows, retried, transaction
 from keyturn.errors import KeyturnError, UnknownLoginError
 from keyturn.tokens.refresh import PresentedToken
 
@@ -141,7 +141,7 @@ def purge(session: Session, *, before: datetime) -> int:
     """Delete all logins that expired before a time, in batches; return how many."""
     total = 0
     while True:
-        with transaction(session):
+        with batch(session):
             deleted = delete_dead(session, before=before, limit=PURGE_BATCH)
         total += deleted
         if deleted < PURGE_BATCH:
