@@ -43,9 +43,8 @@ def url(databases: Databases) -> str:
 @pytest.fixture(scope="module")
 def busy_app(url: str) -> Iterator[Flask]:
     """A service with some thousand logins."""
+    Population(500, 5000, "none").settle(create_engine(url, poolclass=NullPool))
     app = create_app({**SECRETS, "DATABASE_URL": url, "REGISTRATION": "open"})
-    with app.app_context():
-        Population(users=500, logins=5000, password_hash="none").settle(db.engine)
     yield app
     dispose(app)
 

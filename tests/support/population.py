@@ -88,7 +88,7 @@ class Population:
         return f"user{number}@example.com"
 
     def settle(self, engine: Engine) -> None:
-        """Fill an empty database, or one with a few users."""
+        """Fill a database that has few users. The engine should be of no further use."""
         with engine.begin() as connection:
             _define_functions(connection)
             self._insert(connection)
@@ -124,6 +124,7 @@ def _define_functions(connection: Connection) -> None:
         return f"{moment:012x}7{digest[:3]}8{digest[3:18]}"
 
     driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+    driver.execute("PRAGMA cache_size = -2000000")  # KiB: ids are random, so every page is in use
     driver.create_function("id_of", 1, _id_of, deterministic=True)
     driver.create_function("ago", 1, ago)
     driver.create_function("id_at", 2, id_at)
