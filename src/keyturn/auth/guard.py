@@ -41,7 +41,7 @@ class Principal:
     login_id: UUID
 
 
-_LIVE_PRINCIPAL = (
+LIVE_PRINCIPAL = (
     select(User.id, User.name, User.email, User.created_at, RefreshToken.id)
     .join(RefreshToken, RefreshToken.user_id == User.id)
     .where(
@@ -87,7 +87,7 @@ def live_principal(claims: AccessClaims | PresentedToken, now: datetime) -> Prin
     Raises `RevokedTokenError` where the login or its user has no right.
     """
     notes.add(user=claims.user_id, login=claims.login_id)
-    row = look_up(_LIVE_PRINCIPAL, {"sid": claims.login_id, "sub": claims.user_id, "at": now})
+    row = look_up(LIVE_PRINCIPAL, {"sid": claims.login_id, "sub": claims.user_id, "at": now})
     if row is None:
         raise RevokedTokenError
     return Principal(*row)

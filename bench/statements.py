@@ -1,0 +1,116 @@
+"""What the one query of a guarded route costs, way by way: `python -m bench.statements`.
+
+The same rows by the same keys: by plain sqlite3, by SQLAlchemy's Core on a connection that is held,
+by Core as the service does it (a connection from the pool, each time), and as objects of the ORM.
+The ways take turns.
+"""
+
+import secrets
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import flask_migrate
+from flask import Flask
+from sqlalchemy import event, select
+from tests.support.api import Api
+from tests.support.database import rows
+
+from bench.service import show
+from keyturn import clock, sqlite
+from keyturn.app import create_app
+from keyturn.auth.guard import LIVE_PRINCIPAL
+from keyturn.auth.models import RefreshToken
+from keyturn.database import db, look_up
+from keyturn.users.models import User
+
+ROUNDS = 60
+REQUESTS = 100  # of each way and round
+
+_OBJECTS = select(User, RefreshToken).join(RefreshToken, RefreshToken.user_id == User.id)
+
+
+def main() -> None:
+    """Compare the ways."""
+    with tempfile.TemporaryDirectory(prefix="keyturn-bench-") as folder:
+        file = Path(folder, "keyturn.db")
+        app = _service(file)
+        with app.app_context():
+            ways = _ways(app, file)
+            times: dict[str, list[float]] = {name: [] for name in ways}
+            for _ in range(ROUNDS):
+                for name, ask in ways.items():
+                    times[name].append(_microseconds(ask))
+            db.engine.dispose()
+    base = median(times["sqlite3"])
+    show(
+        [
+            {
+                "asked by": name,
+                "µs": f"{median(taken):.0f}",
+                "of sqlite3": f"{median(taken) / base:.1f}",
+            }
+            for name, taken in times.items()
+        ]
+    )
+
+
+def _service(file: Path) -> Flask:
+    names = ("REFRESH_SECRET", "ACCESS_SECRET")
+    settings = {name: secrets.token_urlsafe(48) for name in names}
+    app = create_app(
+        {**settings, "DATABASE_URL": f"sqlite:///{file}", "KEYTURN_ENV": "development"}
+    )
+    with app.app_context():
+        flask_migrate.upgrade()
+    app.test_cli_runner().invoke(args=["users", "seed"], catch_exceptions=False)
+    Api(app.test_client()).tokens()
+    return app
+
+
+def _ways(app: Flask, file: Path) -> dict[str, Callable[[], Any]]:
+    (login,) = rows(app, RefreshToken)
+    keys = {"sid": login.id, "sub": login.user_id, "at": clock.now()}
+    sent, parameters = _as_sent(keys)
+    plain = sqlite3.connect(file)
+    held = db.engine.connect().execution_options(**sqlite.READING)
+    of_the_login = _OBJECTS.where(RefreshToken.id == login.id, User.id == login.user_id)
+
+    def objects() -> Any:
+        with db.session() as session:
+            return session.execute(of_the_login).one_or_none()
+
+    return {
+        "sqlite3": lambda: plain.execute(sent, parameters).fetchone(),
+        "Core, connection held": lambda: held.execute(LIVE_PRINCIPAL, keys).one_or_none(),
+        "Core, from the pool": lambda: look_up(LIVE_PRINCIPAL, keys),
+        "ORM": objects,
+    }
+
+
+def _as_sent(keys: dict[str, Any]) -> tuple[str, Any]:
+    sent: list[tuple[str, Any]] = []
+
+    def note(*arguments: Any) -> None:
+        sent.append(arguments[2:4])
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    look_up(LIVE_PRINCIPAL, keys)
+    event.remove(db.engine, "before_cursor_execute", note)
+    return sent[0]
+
+
+def _microseconds(ask: Callable[[], Any]) -> float:
+    assert ask() is not None  # noqa: S101 - a measurement of nothing found would be none
+    began = time.process_time()
+    for _ in range(REQUESTS):
+        ask()
+    return (time.process_time() - began) / REQUESTS * 1e6
+
+
+if __name__ == "__main__":
+    main()
