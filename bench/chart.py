@@ -21,11 +21,11 @@ def drawn(promises: Sequence[Promise]) -> str:
     line = LEFT + WIDE / MOST
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"
 font-family="system-ui, sans-serif" font-size="14">
-<title>Each figure, relative to what was promised</title>
+<title>Each figure, relative to its aim</title>
 <style>{_STYLE}</style>
 {rows}
 <line class="line" x1="{line}" y1="10" x2="{line}" y2="{height - 34}"/>
-<text x="{line}" y="{height - 14}" text-anchor="middle">promised</text>
+<text x="{line}" y="{height - 14}" text-anchor="middle">aim</text>
 </svg>
 """
 
