@@ -66,11 +66,12 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
 
 @contextmanager
 def turn_to_write(engine: Engine) -> Iterator[None]:
-    """Wait for one's turn among the writers of all threads and processes, first come first served.
+    """Wait for one's turn among the writers of all threads and processes.
 
-    SQLite itself has no queue: who finds the lock taken sleeps, longer each time, while others
-    overtake. Each turn opens the file anew, so that threads and forked processes exclude each other
-    alike (flock belongs to the open file), and a process that dies gives its turn back. Raises
+    SQLite itself wakes nobody: who finds the lock taken sleeps, longer each time, while others
+    overtake. Here the kernel wakes who waits; only who asks at that very moment can be faster. Each
+    turn opens the file anew, so that threads and forked processes exclude each other alike (flock
+    belongs to the open file), and a process that dies gives its turn back. Raises
     `UnavailableError` where there can be no such file beside the database, and where the turn came
     later than the busy timeout: behind a writer that is stuck, each would wait for all before it.
     """
