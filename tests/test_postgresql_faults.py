@@ -21,7 +21,6 @@ from keyturn.database import db
 from tests.conftest import dispose, fill_template
 from tests.support import history, postgres
 from tests.support.api import BOB, Api, assert_problem
-from tests.support.console import Run
 from tests.support.database import rows
 from tests.support.databases import Databases, PostgresDatabases
 from tests.support.server import Server
@@ -167,7 +166,6 @@ def test_yesterdays_backup_is_restored_under_running_hosts(
     app: Flask,
     cluster: postgres.Postgres,
     operator: Engine,
-    run: Run,
 ) -> None:
     """What was told after the backup is lost, and nothing else is; what had ended stays ended."""
     server = serve(WEB_CONCURRENCY=2, THREADS=4)
@@ -179,7 +177,6 @@ def test_yesterdays_backup_is_restored_under_running_hosts(
         clients = [*busy, quiet]
         told_before = history.told(clients)
         dump = cluster.dump(str(operator.url.database))
-        assert run("keys", "rotate", "--now").exit_code == 0
         history.wait_for_refreshes(busy, 6)
     quiet.log_out(kept)
     for client in clients:
