@@ -17,6 +17,7 @@ from http import HTTPStatus
 from multiprocessing.synchronize import Event
 from statistics import median
 
+from tests.support.api import BOB
 from tests.support.server import Server
 
 from bench.service import JSON, Client, percentile, resident, service, show
@@ -28,7 +29,7 @@ ASKING = 4  # connections that ask for /users/me
 FLOODING = 16  # connections that log in
 PROCESSES = 2  # which share them: one would be busy with itself
 
-LOGIN = json.dumps({"email": "bob@gmail.com", "password": "bobPass"})
+LOGIN = json.dumps(BOB)
 
 
 @dataclass(frozen=True)

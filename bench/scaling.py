@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -24,10 +24,11 @@ from typing import Any
 import flask_migrate
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
+from tests.support.api import BOB
 from tests.support.databases import PostgresDatabases
 from tests.support.population import Population
 from tests.support.postgres import Postgres, programs
-from tests.support.server import ROOT, Server
+from tests.support.server import ROOT, Server, cpu_seconds
 
 from bench.service import JSON, Row, service, show
 from keyturn.app import create_app
@@ -40,9 +41,7 @@ CONNECTIONS = 4
 REQUESTS = 40  # of each connection and round
 LOGINS = 100_000
 
-TICKS = os.sysconf("SC_CLK_TCK")  # a second, of a process's time
-
-BOB = json.dumps({"email": "bob@gmail.com", "password": "bobPass"})
+LOGIN = json.dumps(BOB)
 TABLES = ("refresh_tokens", "audit_events", "users")
 SIZE = {
     "sqlite": text(
@@ -69,7 +68,7 @@ class Device:
 
     def log_in(self) -> None:
         """Begin another login."""
-        self._keep(self._send("POST", "/auth/login", BOB))
+        self._keep(self._send("POST", "/auth/login", LOGIN))
 
     def refresh(self) -> None:
         """Spend the refresh token."""
@@ -114,12 +113,12 @@ def cost(server: Server, engine: Engine, do: Callable[[Device], None], requests:
     for _ in range(ROUNDS):
         threads = [threading.Thread(target=run, args=(device,)) for device in devices]
         workers, others = server.worker_pids(), processes_of(engine)
-        before = seconds(workers), seconds(others), time.perf_counter()
+        before = cpu_seconds(workers), cpu_seconds(others), time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        after = seconds(workers), seconds(others), time.perf_counter()
+        after = cpu_seconds(workers), cpu_seconds(others), time.perf_counter()
         spent = [late - early for early, late in zip(before, after, strict=True)]
         costs.append([each / (requests * CONNECTIONS) for each in spent])
     worker, database, took = map(min, zip(*costs, strict=True))
@@ -133,16 +132,6 @@ def processes_of(engine: Engine) -> list[int]:
     with engine.connect() as connection:
         asked = "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         return list(connection.scalars(text(asked)))
-
-
-def seconds(pids: Iterable[int]) -> float:
-    """Return the processors' time that processes have had."""
-    return sum(map(_ticks, pids)) / TICKS
-
-
-def _ticks(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(stat[11]) + int(stat[12])  # utime and stime, of proc(5)
 
 
 def requests(name: str, url: str | None) -> tuple[list[Row], Row]:

@@ -16,9 +16,9 @@ from typing import Any
 
 import flask_migrate
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import select
 from tests.support.api import Api
-from tests.support.database import rows
+from tests.support.database import listening, rows
 
 from bench.service import show
 from keyturn import clock, sqlite
@@ -75,7 +75,7 @@ def _service(file: Path) -> Flask:
 def _ways(app: Flask, file: Path) -> dict[str, Callable[[], Any]]:
     (login,) = rows(app, RefreshToken)
     keys = {"sid": login.id, "sub": login.user_id, "at": clock.now()}
-    sent, parameters = _as_sent(keys)
+    sent, parameters = _as_sent(app, keys)
     plain = sqlite3.connect(file)
     held = db.engine.connect().execution_options(**sqlite.READING)
     of_the_login = _OBJECTS.where(RefreshToken.id == login.id, User.id == login.user_id)
@@ -92,15 +92,10 @@ def _ways(app: Flask, file: Path) -> dict[str, Callable[[], Any]]:
     }
 
 
-def _as_sent(keys: dict[str, Any]) -> tuple[str, Any]:
+def _as_sent(app: Flask, keys: dict[str, Any]) -> tuple[str, Any]:
     sent: list[tuple[str, Any]] = []
-
-    def note(*arguments: Any) -> None:
-        sent.append(arguments[2:4])
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    look_up(LIVE_PRINCIPAL, keys)
-    event.remove(db.engine, "before_cursor_execute", note)
+    with listening(app, lambda *statement: sent.append(statement)):
+        look_up(LIVE_PRINCIPAL, keys)
     return sent[0]
 
 

@@ -1,6 +1,6 @@
 """What the database remembers, and what it is asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -26,21 +26,32 @@ def execute(app: Flask, statement: Executable) -> None:
 
 
 @contextmanager
+def listening(app: Flask, heard: Callable[[str, Any], None]) -> Iterator[None]:
+    """Tell the text and the parameters of every statement that is sent meanwhile."""
+
+    def listen(*event_arguments: Any) -> None:
+        heard(*event_arguments[2:4])
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", listen)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", listen)
+
+
+@contextmanager
 def statements(app: Flask) -> Iterator[list[str]]:
     """Collect every statement that is sent meanwhile, but for the BEGIN that SQLite is sent."""
     sent: list[str] = []
 
-    def record(*event_arguments: Any) -> None:
-        if not event_arguments[2].startswith("BEGIN"):
-            sent.append(event_arguments[2])
+    def record(statement: str, _: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            sent.append(statement)
 
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", record)
-    try:
+    with listening(app, record):
         yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", record)
 
 
 def wait_for_no_lock(app: Flask) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, has_request_context, request
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
-from keyturn.database import Base, db
+from keyturn.database import Base
+from tests.support.database import listening
 
 TABLES = set(Base.metadata.tables)
 COMMANDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
@@ -32,20 +33,14 @@ def recorded(app: Flask) -> Iterator[dict[str, Sent]]:
     """Collect the statements that are sent meanwhile, by their text: each once."""
     sent: dict[str, Sent] = {}
 
-    def record(*event_arguments: Any) -> None:
-        text, parameters = event_arguments[2:4]
+    def record(text: str, parameters: Any) -> None:
         if text.startswith(COMMANDS):
             by = str(request.url_rule) if has_request_context() else "command"
             first = parameters[0] if isinstance(parameters, list) else parameters
             sent.setdefault(text, Sent(by, text, first))
 
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", record)
-    try:
+    with listening(app, record):
         yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", record)
 
 
 @dataclass(frozen=True)

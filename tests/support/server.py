@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """The CPU time its processes have used so far, loading the program included."""
-        return sum(map(_cpu_seconds, (self._master, *self.worker_pids())))
+        return cpu_seconds((self._master, *self.worker_pids()))
 
     def kill_worker(self, pid: int) -> None:
         assert pid in self.worker_pids()
@@ -209,9 +209,14 @@ def _is_gone(pid: int) -> bool:
     return state == "Z"
 
 
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """The CPU time that processes have had."""
+    return sum(map(_ticks, pids)) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(stat[11]) + int(stat[12])  # utime and stime, of proc(5)
 
 
 def free_port() -> int:
