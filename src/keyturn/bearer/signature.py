@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from jwt import PyJWK
 from jwt.utils import base64url_decode, base64url_encode
 
 from keyturn.bearer import ijson
@@ -44,18 +45,29 @@ def verify(token: str, keys: KeySet) -> tuple[Header, bytes]:
     match = _COMPACT.fullmatch(token) if len(token) <= _MAX_LENGTH else None
     if match is None:
         raise InvalidTokenError
-    signed, header_part, payload_part, signature_part = match.groups()
     try:
-        header = _parse_header(header_part)
-        payload, signature = _decode(payload_part), _decode(signature_part)
+        header = _parse_header(match[2])
     except ValueError as error:
         raise InvalidTokenError from error
     key = keys.find(header.kid)
     if key is None or key.algorithm_name != header.algorithm:
         raise InvalidTokenError
+    return header, _signed_payload(key, token)
+
+
+# A signature that holds under a key does so for good, while a token is shown many times. Whether
+# the key still counts is asked before, and whether the claims do, after: each time. What does not
+# hold is an exception, which is not kept, so that no flood of it drives out what does.
+@lru_cache(maxsize=2048)  # some hundred bytes each
+def _signed_payload(key: PyJWK, token: str) -> bytes:
+    signed, _, signature_part = token.rpartition(".")
+    try:
+        payload, signature = _decode(signed.partition(".")[2]), _decode(signature_part)
+    except ValueError as error:
+        raise InvalidTokenError from error
     if not key.Algorithm.verify(signed.encode("ascii"), key.key, signature):
         raise InvalidTokenError
-    return header, payload
+    return payload
 
 
 @lru_cache(maxsize=64)  # all tokens of one key share one header, to the byte
