@@ -1,8 +1,8 @@
 """What the one query of a guarded route costs, way by way: `python -m bench.statements`.
 
-The same rows by the same keys: by plain sqlite3, by SQLAlchemy's Core on a connection that is held,
-by Core as the service does it (a connection from the pool, each time), and as objects of the ORM.
-The ways take turns.
+The same rows by the same keys: by plain sqlite3, as the service does it (SQLAlchemy's statement,
+types and pool, but not its execution), by SQLAlchemy's Core on a connection that is held and on one
+from the pool, and as objects of the ORM. The ways take turns.
 """
 
 import secrets
@@ -25,7 +25,8 @@ from keyturn import clock, sqlite
 from keyturn.app import create_app
 from keyturn.auth.guard import LIVE_PRINCIPAL
 from keyturn.auth.models import RefreshToken
-from keyturn.database import db, look_up
+from keyturn.database import db
+from keyturn.reading import look_up
 from keyturn.users.models import User
 
 ROUNDS = 60
@@ -84,10 +85,16 @@ def _ways(app: Flask, file: Path) -> dict[str, Callable[[], Any]]:
         with db.session() as session:
             return session.execute(of_the_login).one_or_none()
 
+    def pooled() -> Any:
+        with db.engine.connect() as connection:
+            reading = connection.execution_options(**sqlite.READING)
+            return reading.execute(LIVE_PRINCIPAL, keys).one_or_none()
+
     return {
         "sqlite3": lambda: plain.execute(sent, parameters).fetchone(),
+        "the service": lambda: look_up(LIVE_PRINCIPAL, keys),
         "Core, connection held": lambda: held.execute(LIVE_PRINCIPAL, keys).one_or_none(),
-        "Core, from the pool": lambda: look_up(LIVE_PRINCIPAL, keys),
+        "Core, from the pool": pooled,
         "ORM": objects,
     }
 

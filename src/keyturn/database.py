@@ -1,7 +1,7 @@
 """The database: base of the models, one type for times, and the write transaction."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import wraps
@@ -11,15 +11,12 @@ from zlib import crc32
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
-    Connection,
     CursorResult,
     DateTime,
     Delete,
     Dialect,
     Engine,
     MetaData,
-    Row,
-    Select,
     Table,
     create_engine,
     func,
@@ -180,29 +177,6 @@ def commit_in_turn(session: Session, what: str) -> None:
     if session.get_bind().dialect.name == "postgresql":
         turn = literal(crc32(what.encode()), BigInteger)
         session.execute(select(func.pg_advisory_xact_lock(turn)))
-
-
-def look_up(
-    statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
-) -> Row[*tuple[Any, ...]] | None:
-    """Return the one row that a single SELECT finds, or None."""
-    with _reading() as connection:
-        return connection.execute(statement, parameters).one_or_none()
-
-
-def look_up_all(
-    statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return the rows that a single SELECT finds."""
-    with _reading() as connection:
-        return connection.execute(statement, parameters).all()
-
-
-@contextmanager
-def _reading() -> Iterator[Connection]:
-    # For what every request asks: without session or transaction, as one statement needs neither.
-    with db.engine.connect() as connection:
-        yield connection.execution_options(**sqlite.READING)
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:

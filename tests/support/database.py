@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from unittest import mock
 
 from flask import Flask
 from sqlalchemy import Executable, event, select
@@ -29,16 +30,22 @@ def execute(app: Flask, statement: Executable) -> None:
 def listening(app: Flask, heard: Callable[[str, Any], None]) -> Iterator[None]:
     """Tell the text and the parameters of every statement that is sent meanwhile."""
 
-    def listen(*event_arguments: Any) -> None:
-        heard(*event_arguments[2:4])
-
     with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", listen)
-    try:
+        dialect = db.engine.dialect
+
+    def listening(send: Callable[..., None]) -> Callable[..., None]:
+        def heard_and_sent(cursor: Any, statement: str, parameters: Any, *more: Any) -> None:
+            heard(statement, parameters)
+            send(cursor, statement, parameters, *more)
+
+        return heard_and_sent
+
+    # Here all pass, and not only those that SQLAlchemy executes.
+    with (
+        mock.patch.object(dialect, "do_execute", listening(dialect.do_execute)),
+        mock.patch.object(dialect, "do_executemany", listening(dialect.do_executemany)),
+    ):
         yield
-    finally:
-        event.remove(engine, "before_cursor_execute", listen)
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from keyturn.bearer.errors import (
     MissingTokenError,
     RevokedTokenError,
 )
-from keyturn.database import UtcDateTime, look_up
+from keyturn.database import UtcDateTime
 from keyturn.http.contract import promise
+from keyturn.reading import look_up
 from keyturn.services import services
 from keyturn.tokens.access import AccessClaims
 from keyturn.tokens.refresh import PresentedToken

@@ -16,9 +16,10 @@ from keyturn.audit.models import Kind
 from keyturn.auth import sessions
 from keyturn.auth.models import LOGINS, TOKEN_STATE
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
-from keyturn.database import look_up, transaction
+from keyturn.database import transaction
 from keyturn.errors import InvalidCredentialsError
 from keyturn.passwords import Passwords
+from keyturn.reading import look_up
 from keyturn.throttle import attempts
 from keyturn.throttle.budgets import Budgets
 from keyturn.users.models import USERS

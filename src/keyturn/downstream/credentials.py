@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 
 from keyturn.audit import trail
 from keyturn.audit.models import Kind
-from keyturn.database import look_up, transaction
+from keyturn.database import transaction
 from keyturn.downstream.models import ServiceToken
 from keyturn.errors import ServiceExistsError, UnknownServiceError
+from keyturn.reading import look_up
 
 PREFIX = "keyturn_svc_"
 RANDOM_BYTES = 32

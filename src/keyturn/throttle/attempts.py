@@ -9,8 +9,9 @@ from typing import Any, cast
 from sqlalchemy import Row, Table, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
-from keyturn.database import by_dialect, delete_rows, look_up_all, retried, transaction
+from keyturn.database import by_dialect, delete_rows, retried, transaction
 from keyturn.errors import BusyError, TooManyAttemptsError
+from keyturn.reading import look_up_all
 from keyturn.throttle.budgets import Claim, microseconds
 from keyturn.throttle.models import SpentBudget
 

@@ -1,0 +1,123 @@
+"""What is asked outside of transactions, with one SELECT, which needs neither them nor a session.
+
+The one row that guarded requests ask for goes the shortest way: SQLAlchemy's compiler writes the
+statement and its types convert the values, once for all requests; its pool lends the connection;
+but nothing of an execution's bookkeeping is set up, which cost more than all the rest together.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Dialect, PoolProxiedConnection, Row, Select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from keyturn import sqlite
+from keyturn.database import db
+
+_Converter = Callable[[Any], Any]
+
+
+def look_up(statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]) -> Any:
+    """Return the one row that a single SELECT finds, a named tuple, or None.
+
+    The statement is one that a module keeps, looks by a unique key, and gets each value as a
+    parameter of its own. Raises `DBAPIError` as SQLAlchemy does.
+    """
+    prepared = _prepared(statement, db.engine.dialect)
+    connection = None
+    try:
+        connection = db.engine.raw_connection()
+        return prepared.one(connection, parameters)
+    except prepared.dialect.loaded_dbapi.Error as error:
+        raise prepared.failure(error, connection) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def look_up_all(
+    statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return the rows that a single SELECT finds."""
+    with db.engine.connect() as connection:
+        return connection.execution_options(**sqlite.READING).execute(statement, parameters).all()
+
+
+@lru_cache(maxsize=64)
+def _prepared(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> "_Prepared":
+    return _Prepared.of(statement, dialect)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A statement as one kind of database is sent it. A converter of None leaves values be."""
+
+    dialect: Dialect
+    text: str
+    binds: tuple[tuple[str, _Converter | None], ...]
+    columns: tuple[_Converter | None, ...]
+    row: Callable[..., Any]
+
+    @classmethod
+    def of(cls, statement: Select[*tuple[Any, ...]], dialect: Dialect) -> "_Prepared":
+        compiled = statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - as every SELECT's is
+        names = compiled.positiontup if compiled.positional else compiled.binds
+        columns = statement.selected_columns
+        return cls(
+            dialect=dialect,
+            text=str(compiled),
+            binds=tuple(
+                (name, _type(compiled.binds[name].type, dialect).bind_processor(dialect))
+                for name in names or ()
+            ),
+            columns=tuple(
+                _type(column.type, dialect).result_processor(dialect, None) for column in columns
+            ),
+            row=namedtuple("Row", [column.name for column in columns], rename=True),  # noqa: PYI024 - only the statement knows the names
+        )
+
+    def one(self, connection: PoolProxiedConnection, parameters: Mapping[str, Any]) -> Any:
+        with closing(connection.cursor()) as cursor:
+            self.dialect.do_execute(cursor, self.text, self._bound(parameters))
+            found = cursor.fetchone()
+        if found is None:
+            return None
+        return self.row(
+            *(
+                value if convert is None else convert(value)
+                for convert, value in zip(self.columns, found, strict=True)
+            )
+        )
+
+    def _bound(self, parameters: Mapping[str, Any]) -> Any:
+        values = [
+            (name, parameters[name] if convert is None else convert(parameters[name]))
+            for name, convert in self.binds
+        ]
+        return tuple(value for _, value in values) if self.dialect.positional else dict(values)
+
+    def failure(self, error: Exception, connection: PoolProxiedConnection | None) -> Exception:
+        """Return the error as SQLAlchemy has it, without values; let a broken connection go."""
+        is_broken = self.dialect.is_disconnect(error, connection, None)  # type: ignore[arg-type] # an Error
+        if is_broken and connection is not None:
+            connection.invalidate(error)
+        return DBAPIError.instance(
+            self.text,
+            None,
+            error,
+            self.dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=is_broken,
+            dialect=self.dialect,
+        )
+
+
+def _type(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    return kind.dialect_impl(dialect)
