@@ -29,11 +29,10 @@ def execute(app: Flask, statement: Executable) -> None:
 @contextmanager
 def listening(app: Flask, heard: Callable[[str, Any], None]) -> Iterator[None]:
     """Tell the text and the parameters of every statement that is sent meanwhile."""
-
     with app.app_context():
         dialect = db.engine.dialect
 
-    def listening(send: Callable[..., None]) -> Callable[..., None]:
+    def telling(send: Callable[..., None]) -> Callable[..., None]:
         def heard_and_sent(cursor: Any, statement: str, parameters: Any, *more: Any) -> None:
             heard(statement, parameters)
             send(cursor, statement, parameters, *more)
@@ -42,8 +41,8 @@ def listening(app: Flask, heard: Callable[[str, Any], None]) -> Iterator[None]:
 
     # Here all pass, and not only those that SQLAlchemy executes.
     with (
-        mock.patch.object(dialect, "do_execute", listening(dialect.do_execute)),
-        mock.patch.object(dialect, "do_executemany", listening(dialect.do_executemany)),
+        mock.patch.object(dialect, "do_execute", telling(dialect.do_execute)),
+        mock.patch.object(dialect, "do_executemany", telling(dialect.do_executemany)),
     ):
         yield
 

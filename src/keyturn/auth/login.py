@@ -4,8 +4,8 @@ Statements are built once and of tables, as in `keyturn.auth.rotation`.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import uuid4
+from typing import Any, Protocol
+from uuid import UUID, uuid4
 
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
@@ -72,6 +72,14 @@ _REHASH = (
 )
 
 
+class _Found(Protocol):
+    """What `_FIND` finds."""
+
+    id: UUID
+    password_hash: str
+    disabled_at: datetime | None
+
+
 @notes.event("login")
 def log_in(
     session: Session,
@@ -98,7 +106,7 @@ def log_in(
     transaction.
     """
     replaced = None if replaces is None else sessions.read(replaces, issuer)
-    user = look_up(_FIND, {"email": email})
+    user: _Found | None = look_up(_FIND, {"email": email})
     if user is not None:
         notes.add(user=user.id)
     device = issuer.device.device_of(device_token, user.id if user else None)
@@ -124,7 +132,7 @@ def log_in(
 
 
 def _record_failure(
-    session: Session, user: Row[*tuple[Any, ...]] | None, audit_retention: timedelta, now: datetime
+    session: Session, user: _Found | None, audit_retention: timedelta, now: datetime
 ) -> None:
     with transaction(session):
         trail.record(
@@ -137,7 +145,7 @@ def _record_failure(
         _sweep_trail(session, audit_retention, now)
 
 
-def _why_not(user: Row[*tuple[Any, ...]] | None) -> str:
+def _why_not(user: _Found | None) -> str:
     if user is None:
         return UNKNOWN_USER
     return WRONG_PASSWORD if user.disabled_at is None else DISABLED
@@ -149,7 +157,7 @@ def _sweep_trail(session: Session, audit_retention: timedelta, now: datetime) ->
 
 def _begin(
     session: Session,
-    user: Row[*tuple[Any, ...]],
+    user: _Found,
     client: Client,
     lifetimes: Lifetimes,
     now: datetime,
