@@ -26,7 +26,7 @@ from keyturn.app import create_app
 from keyturn.auth.guard import LIVE_PRINCIPAL
 from keyturn.auth.models import RefreshToken
 from keyturn.database import db
-from keyturn.reading import look_up
+from keyturn.single import look_up
 from keyturn.users.models import User
 
 ROUNDS = 60

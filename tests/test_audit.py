@@ -61,24 +61,24 @@ def test_a_login_and_its_logout_are_told(
     assert (ended.login_id, ended.user_id) == (login.id, login.user_id)
 
 
-def test_a_refresh_as_usual_is_one_statement_and_no_entry(
+def test_a_refresh_as_usual_changes_one_row_and_makes_no_entry(
     app: Flask, api: Api, clock: time_machine.Traveller
 ) -> None:
     token = api.tokens()["refreshToken"]
     before = len(told(app))
     with statements(app) as sent:
         api.refresh(token)
-    assert [one.split()[0] for one in sent] == ["UPDATE"]
+    assert [one.split()[0] for one in sent] == ["SELECT", "UPDATE"]
     assert len(told(app)) == before
 
 
-def test_a_refresh_from_elsewhere_is_two_statements_and_told(
+def test_a_refresh_from_elsewhere_is_told_as_it_is_made(
     app: Flask, api: Api, clock: time_machine.Traveller
 ) -> None:
     token = api.tokens()["refreshToken"]
     with statements(app) as sent:
         newest = refresh_from_elsewhere(api, token).get_json()["refreshToken"]
-    assert [one.split()[0] for one in sent] == ["UPDATE", "INSERT"]
+    assert [one.split()[0] for one in sent] == ["SELECT", "UPDATE", "INSERT"]
     refresh_from_elsewhere(api, newest)
     assert kinds(app) == ["login", "client_changed"]
     changed = told(app)[1]

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from flask import Flask
-from sqlalchemy import URL, Engine, create_engine, event, select, text
+from sqlalchemy import URL, Engine, PoolProxiedConnection, create_engine, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from werkzeug.test import TestResponse
@@ -116,15 +117,18 @@ def test_a_connection_cut_within_the_transaction_leaves_the_token_unspent(
 ) -> None:
     token = api.tokens()["refreshToken"]
 
-    def cut(*_: object) -> None:
-        with operator.connect() as connection:
-            connection.execute(CUT, {"database": operator.url.database})
-
     with app.app_context():
-        engine = db.engine
-    event.listen(engine, "commit", cut)
-    assert_problem(api.refresh(token, "key"), 503, "unavailable")
-    event.remove(engine, "commit", cut)
+        dialect = db.engine.dialect
+
+    commit = dialect.do_commit
+
+    def cut_before(connection: PoolProxiedConnection) -> None:
+        with operator.connect() as other:
+            other.execute(CUT, {"database": operator.url.database})
+        commit(connection)
+
+    with mock.patch.object(dialect, "do_commit", cut_before):
+        assert_problem(api.refresh(token, "key"), 503, "unavailable")
     assert [login.generation for login in rows(app, RefreshToken)] == [0]
     assert api.refresh(token, "key").status_code == 200
 

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import jwt
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import delete, update
 
 from keyturn.auth.judgement import MAX_REPLAYS
 from keyturn.auth.models import RefreshToken
+from keyturn.single import look_up
 from keyturn.users.models import User
 from tests.support.api import BOB, Api, assert_problem
 from tests.support.database import execute, rows, statements
@@ -40,13 +42,13 @@ def test_the_table_grows_with_logins_and_not_with_refreshes(api: Api, app: Flask
     assert login.generation == 5
 
 
-def test_a_refresh_that_rotates_is_one_statement(
+def test_a_refresh_that_rotates_is_one_look_and_one_change(
     api: Api, app: Flask, clock: time_machine.Traveller
 ) -> None:
     token = api.tokens()["refreshToken"]
     with statements(app) as sent:
         assert api.refresh(token).status_code == 200
-    assert [statement.split()[0] for statement in sent] == ["UPDATE"]
+    assert [statement.split()[0] for statement in sent] == ["SELECT", "UPDATE"]
 
 
 def test_a_refreshed_access_token_belongs_to_the_same_login(api: Api) -> None:
@@ -295,6 +297,36 @@ def test_a_failing_signature_leaves_the_token_unspent(
         assert_problem(api.refresh(token), 500, "internal_error")
     assert rows(app, RefreshToken)[0].generation == 0
     assert api.refresh(token).status_code == 200
+
+
+def test_who_may_refresh_only_since_the_first_look_is_to_try_again(api: Api, app: Flask) -> None:
+    token = api.tokens()["refreshToken"]
+    with mock.patch("keyturn.auth.rotation.look_up", return_value=None):
+        answer = api.refresh(token)
+    assert_problem(answer, 503, "unavailable")
+    assert rows(app, RefreshToken)[0].generation == 0
+    assert api.refresh(token).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"User-Agent": "elsewhere/1.0"}])
+def test_who_was_overtaken_after_the_first_look_gets_the_same_successor(
+    api: Api, app: Flask, headers: dict[str, str]
+) -> None:
+    token = api.tokens()["refreshToken"]
+    seen: list[Any] = []
+
+    def overtaken(*asked: Any) -> Any:
+        login = look_up(*asked)
+        if not seen:
+            seen.append(login)
+            seen.append(Api(app.test_client()).refresh(token).get_json())
+        return login
+
+    with mock.patch("keyturn.auth.rotation.look_up", overtaken):
+        answer = api.refresh(token, **headers).get_json()
+    assert answer["refreshToken"] == seen[1]["refreshToken"]
+    (login,) = rows(app, RefreshToken)
+    assert (login.generation, login.replays) == (1, 1)
 
 
 def test_eight_threads_with_one_token_get_one_generation(api: Api, app: Flask) -> None:

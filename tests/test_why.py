@@ -24,7 +24,7 @@ def test_a_living_login_lives_and_asking_changes_nothing(app: Flask, api: Api, r
     token = api.tokens()["refreshToken"]
     before = [vars(login) | {"_sa_instance_state": None} for login in rows(app, RefreshToken)]
     answer = why(run, token)
-    assert (answer["rule"], answer["token"]) == ("live", history.TOKEN_GETS[None])
+    assert (answer["rule"], answer["token"]) == ("live", history.TOKEN_GETS[Verdict.ROTATED])
     after = [vars(login) | {"_sa_instance_state": None} for login in rows(app, RefreshToken)]
     assert after == before
 

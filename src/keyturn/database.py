@@ -98,7 +98,7 @@ def transaction(session: Session, *, durable: bool = True) -> Iterator[Session]:
     A read that went before on this session is ended; its rows stay usable, as they were.
     """
     session.commit()
-    with _turn_to_write(session):
+    with turn_to_write(session.get_bind().engine):
         options = sqlite.WRITING if durable else sqlite.WRITING | sqlite.FORGETTABLE
         connection = session.connection(execution_options=options)
         try:
@@ -163,8 +163,8 @@ def delete_rows(
     return deleted.rowcount
 
 
-def _turn_to_write(session: Session) -> AbstractContextManager[None]:
-    engine = session.get_bind().engine
+def turn_to_write(engine: Engine) -> AbstractContextManager[None]:
+    """Wait for one's turn to write where there can be but one writer: on SQLite."""
     return sqlite.turn_to_write(engine) if engine.dialect.name == "sqlite" else nullcontext()
 
 

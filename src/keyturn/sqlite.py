@@ -5,14 +5,14 @@ that reads first and writes then fails with "database is locked" as soon as anot
 """
 
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import cast
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, PoolProxiedConnection, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -31,6 +31,8 @@ READING = {_BEGIN: None}
 # Of a transaction that a power cut may undo, though it was committed: nothing waits for the disk.
 FORGETTABLE = {_DURABLE: False}
 
+_SYNCHRONOUS = "sqlite_synchronous"  # how a connection writes now
+
 _PATIENCE = "sqlite_patience"  # seconds to wait for another writer
 
 
@@ -41,27 +43,36 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
     crash of the process (https://www.sqlite.org/pragma.html#pragma_synchronous).
     """
 
-    def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {busy_timeout * 1000:d}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.close()
+        record.info[_DURABLE] = record.info[_SYNCHRONOUS] = synchronous
 
     def on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         begin = options.get(_BEGIN, "BEGIN")
         if begin is None:
             return
-        level = synchronous if options.get(_DURABLE, True) else "NORMAL"
-        driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
-        driver.execute(f"PRAGMA synchronous = {level}")
+        write_durably(connection.connection, durable=options.get(_DURABLE, True))
         connection.exec_driver_sql(begin)
 
     engine.update_execution_options(**{_PATIENCE: busy_timeout})
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
+
+
+def write_durably(connection: PoolProxiedConnection, *, durable: bool = True) -> None:
+    """Let what this connection writes from here on be on disk, or not yet, when it is committed."""
+    level = connection.info[_DURABLE] if durable else "NORMAL"
+    if connection.info[_SYNCHRONOUS] != level:
+        driver = cast("sqlite3.Connection", connection.dbapi_connection)
+        driver.execute(f"PRAGMA synchronous = {level}")
+        connection.info[_SYNCHRONOUS] = level
 
 
 @contextmanager
@@ -76,12 +87,14 @@ def turn_to_write(engine: Engine) -> Iterator[None]:
     later than the busy timeout: behind a writer that is stuck, each would wait for all before it.
     """
     try:
-        queue = Path(f"{engine.url.database}.lock").open("ab")  # noqa: SIM115 - closed below
+        queue = os.open(f"{engine.url.database}.lock", os.O_WRONLY | os.O_CREAT, 0o666)
     except OSError as error:
         raise UnavailableError(retry_after=1) from error
-    with queue:
+    try:
         asked = time.monotonic()
         fcntl.flock(queue, fcntl.LOCK_EX)
         if time.monotonic() - asked > engine.get_execution_options()[_PATIENCE]:
             raise UnavailableError(retry_after=1)
         yield
+    finally:
+        os.close(queue)

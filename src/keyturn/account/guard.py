@@ -51,7 +51,7 @@ def _visitor() -> Principal:
         raise MissingRefreshTokenError
     known, now = services(), clock.now()
     tokens = rotation.refresh(
-        db.session(),
+        db.session,
         token=token,
         retry_key=_RETRY_KEY,
         client=client(),

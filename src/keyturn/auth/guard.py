@@ -24,8 +24,8 @@ from keyturn.bearer.errors import (
 )
 from keyturn.database import UtcDateTime
 from keyturn.http.contract import promise
-from keyturn.reading import look_up
 from keyturn.services import services
+from keyturn.single import look_up
 from keyturn.tokens.access import AccessClaims
 from keyturn.tokens.refresh import PresentedToken
 from keyturn.users.models import User

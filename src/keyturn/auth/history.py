@@ -41,7 +41,7 @@ RULES = {
 }
 
 TOKEN_GETS = {
-    None: "This token is the newest one: a refresh works.",
+    Verdict.ROTATED: "This token is the newest one: a refresh works.",
     Verdict.SUCCESSOR: "This token was spent just now: a refresh is answered again.",
     Verdict.ACCESS_ONLY: "This token was spent just now, with an Idempotency-Key: without that a "
     "refresh gets an access token alone.",

@@ -1,10 +1,8 @@
-"""What a refresh token gets that is not its login's current, living one. Pure."""
+"""What a refresh token gets, by the row of its login. Pure."""
 
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
-
-from sqlalchemy import Row
 
 from keyturn.errors import (
     ExpiredRefreshTokenError,
@@ -19,8 +17,9 @@ MAX_REPLAYS = 32  # a page whose twenty requests all met a 401, and some retries
 
 
 class Verdict(Enum):
-    """What a refresh token that did not rotate gets; its value is the word for logs and metrics."""
+    """What a refresh token gets; its value is the word for logs and metrics."""
 
+    ROTATED = "rotated"
     INVALID = "invalid"
     EXPIRED = "expired"
     REVOKED = "revoked"
@@ -40,28 +39,29 @@ REFUSALS: dict[Verdict, type[KeyturnError]] = {
 
 
 def judge(
-    login: Row[*tuple[Any, ...]] | None,
+    login: Any,
     generation: int,
     key_hash: str | None,
     grace: timedelta,
     now: datetime,
 ) -> Verdict:
-    """Decide what a token of `generation` gets that is not the login's current, living one."""
+    """Decide what a token of `generation` gets. `login` is the row of its login, or None."""
     if login is None:
         return Verdict.INVALID
     if login.revoked_at is not None or login.disabled_at is not None:
         return Verdict.REVOKED
     if now >= min(login.idle_expires_at, login.absolute_expires_at):
         return Verdict.EXPIRED
-    if generation >= login.generation:  # from the future: the database is a restored backup
-        return Verdict.INVALID
-    if generation == login.generation - 1:
+    steps_behind = login.generation - generation
+    if steps_behind == 1:
         return _judge_predecessor(login, key_hash, grace, now)
-    return Verdict.REUSED
+    if steps_behind < 0:  # from the future: the database is a restored backup
+        return Verdict.INVALID
+    return Verdict.ROTATED if steps_behind == 0 else Verdict.REUSED
 
 
 def _judge_predecessor(
-    login: Row[*tuple[Any, ...]], key_hash: str | None, grace: timedelta, now: datetime
+    login: Any, key_hash: str | None, grace: timedelta, now: datetime
 ) -> Verdict:
     same_key = login.retry_key_hash is not None and login.retry_key_hash == key_hash
     if not same_key and now - login.rotated_at > grace:

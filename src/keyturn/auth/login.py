@@ -19,7 +19,7 @@ from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
 from keyturn.database import transaction
 from keyturn.errors import InvalidCredentialsError
 from keyturn.passwords import Passwords
-from keyturn.reading import look_up
+from keyturn.single import look_up
 from keyturn.throttle import attempts
 from keyturn.throttle.budgets import Budgets
 from keyturn.users.models import USERS

@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 from keyturn.auth.models import Revocation
 from keyturn.database import commit_in_turn
-from keyturn.reading import look_up_all
+from keyturn.single import look_up_all
 
 KEPT = timedelta(hours=2)  # no access token lives longer: ACCESS_TTL ends at 1 h, LEEWAY at 5 min
 PAGE = 1000  # entries, about 100 KB of JSON

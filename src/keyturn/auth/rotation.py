@@ -1,15 +1,18 @@
 """Refreshing: a refresh token is spent for its successor, once.
 
-A refresh that rotates is one statement, a compare-and-set on the login's generation: of any
-number of requests with one token, in any number of processes, one makes the step. What the others
-get is decided by `keyturn.auth.judgement` on the row as it then stands.
+The step is one statement, a compare-and-set on the login's generation: of any number of requests
+with one token, in any number of processes, one makes it. All else comes before, so that who makes
+the step holds nobody up: the row is read and the tokens are signed. What those get who do not make
+it is decided by `keyturn.auth.judgement` on the row as it then stands.
 """
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, exists, or_, select, update
+from sqlalchemy import Boolean, Integer, and_, bindparam, exists, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
@@ -18,11 +21,11 @@ from keyturn.auth.judgement import REFUSALS, Verdict, judge
 from keyturn.auth.models import LOGINS, TOKEN_STATE, RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
 from keyturn.database import UtcDateTime, retried, transaction
-from keyturn.errors import ExpiredRefreshTokenError
+from keyturn.errors import ExpiredRefreshTokenError, UnavailableError
+from keyturn.single import change, look_up
 from keyturn.tokens.refresh import PresentedToken
 from keyturn.users.models import USERS
 
-ROTATED = "rotated"  # the result of a refresh that is no verdict
 REUSED = "reused"  # the `revoked_reason` of a login that reuse ended
 
 
@@ -31,7 +34,6 @@ REUSED = "reused"  # the `revoked_reason` of a login that reuse ended
 _login, _user = LOGINS.c, USERS.c
 
 _NOW = bindparam("at", type_=UtcDateTime)
-_IDLE_END = bindparam("idle_end", type_=UtcDateTime)
 _OF_THE_TOKEN = and_(_login.id == bindparam("sid"), _login.user_id == bindparam("sub"))
 
 _ROTATE = (
@@ -43,20 +45,15 @@ _ROTATE = (
         exists().where(_user.id == _login.user_id, _user.disabled_at.is_(None)),
     )
     .values(
-        generation=_login.generation + 1,
+        generation=bindparam("next", type_=Integer),
         rotated_at=_NOW,
-        idle_expires_at=case(
-            (_login.absolute_expires_at < _IDLE_END, _login.absolute_expires_at), else_=_IDLE_END
-        ),
-        replays=0,
-        retry_key_hash=bindparam("key_hash"),
-        user_agent=bindparam("agent"),
-        ip_address=bindparam("address"),
-        client_changed=or_(
-            _login.user_agent != bindparam("agent"), _login.ip_address != bindparam("address")
-        ),
+        idle_expires_at=bindparam("idle_end", type_=UtcDateTime),
+        replays=literal_column("0"),
+        retry_key_hash=bindparam("key_hash", type_=_login.retry_key_hash.type),
+        user_agent=bindparam("agent", type_=_login.user_agent.type),
+        ip_address=bindparam("address", type_=_login.ip_address.type),
+        client_changed=bindparam("changed", type_=Boolean),
     )
-    .returning(*TOKEN_STATE, _login.client_changed)
 )
 
 _READ = (
@@ -82,7 +79,7 @@ _COUNT_REPLAY = (
 @notes.event("refresh")
 @retried
 def refresh(
-    session: Session,
+    session: Callable[[], Session],
     *,
     token: str,
     retry_key: str | None,
@@ -93,51 +90,107 @@ def refresh(
 ) -> IssuedTokens:
     """Spend a refresh token for new tokens (RFC 9700 section 4.14.2).
 
-    `retry_key` is the request's Idempotency-Key. Raises one of the refresh token errors of
-    `keyturn.errors`. Nothing is changed then, except that reuse has ended the login.
+    `session` gives one, which is seldom needed. `retry_key` is the request's Idempotency-Key.
+    Raises one of the refresh token errors of `keyturn.errors`. Nothing is changed then, except
+    that reuse has ended the login.
     """
     presented = issuer.refresh.inspect(token)
     notes.add(user=presented.user_id, login=presented.login_id)
     if presented.expired:
-        refresh_trail.expired(session, presented, now)
+        refresh_trail.expired(session(), presented, now)
         raise ExpiredRefreshTokenError
     key_hash = _hash_of(retry_key, presented)
-    with transaction(session):
-        rotated = session.execute(
-            _ROTATE, _parameters(presented, key_hash, client, lifetimes, now)
-        ).one_or_none()
-        if rotated is not None:
-            notes.add(result=ROTATED)
-            if rotated.client_changed:
-                refresh_trail.client_changed(session, presented, now)
-            return issuer.both(rotated, now)
-        login = session.execute(_READ_TO_CHANGE, _key(presented)).one_or_none()
-        verdict = judge(login, presented.generation, key_hash, lifetimes.grace, now)
-        if verdict in REFUSALS:
-            refresh_trail.refused(session, verdict, presented, login, now)
-        if verdict is Verdict.REUSED:
-            stolen = RefreshToken.id == presented.login_id
-            sessions.end_logins(session, stolen, reason=REUSED, now=now)
-        elif verdict in (Verdict.SUCCESSOR, Verdict.ACCESS_ONLY):
-            session.execute(_COUNT_REPLAY, {"sid": presented.login_id})
-            notes.add(result=verdict.value)
-            refresh_trail.replayed(session, presented, login, client, now)
-            make = issuer.both if verdict is Verdict.SUCCESSOR else issuer.access_only
-            return make(login, now)  # type: ignore[arg-type] # a Row has the columns
-    # Only now: an exception inside of the transaction would undo the revocation.
-    raise REFUSALS[verdict]
+    attempt = _Attempt(presented, key_hash, client, issuer, lifetimes, now)
+    return attempt.step(session) or attempt.settle(session())
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A refresh with a token whose signature and own time hold."""
+
+    presented: PresentedToken
+    key_hash: str | None
+    client: Client
+    issuer: TokenIssuer
+    lifetimes: Lifetimes
+    now: datetime
+
+    def step(self, session: Callable[[], Session]) -> IssuedTokens | None:
+        """Spend the token, if it is the login's current one and nobody else just does it."""
+        login = look_up(_READ, self._key)
+        if self._judge(login) is not Verdict.ROTATED:
+            return None
+        successor = login._replace(
+            generation=login.generation + 1,
+            rotated_at=self.now,
+            idle_expires_at=min(login.absolute_expires_at, self.now + self.lifetimes.idle),
+        )
+        tokens = self.issuer.both(successor, self.now)  # if that fails, the token is not spent
+        if not self._is_made(session, login, successor):
+            return None
+        notes.add(result=Verdict.ROTATED.value)
+        return tokens
+
+    def _is_made(self, session: Callable[[], Session], login: Any, successor: Any) -> bool:
+        used_by = Client(login.user_agent, login.ip_address)
+        step = {
+            **self._key,
+            "gen": login.generation,
+            "next": successor.generation,
+            "at": self.now,
+            "idle_end": successor.idle_expires_at,
+            "key_hash": self.key_hash,
+            "agent": self.client.user_agent,
+            "address": self.client.ip_address,
+            "changed": used_by != self.client,
+        }
+        if used_by == self.client:
+            return change(_ROTATE, step) == 1
+        with transaction(session()) as writing:
+            is_made = writing.connection().execute(_ROTATE, step).rowcount == 1
+            if is_made:
+                refresh_trail.client_changed(writing, self.presented, self.now)
+        return is_made
+
+    def settle(self, session: Session) -> IssuedTokens:
+        """Give what a token gets that did not make the step."""
+        with transaction(session):
+            login = session.execute(_READ_TO_CHANGE, self._key).one_or_none()
+            verdict = self._judge(login)
+            if verdict in REFUSALS:
+                refresh_trail.refused(session, verdict, self.presented, login, self.now)
+            if verdict is Verdict.REUSED:
+                stolen = RefreshToken.id == self.presented.login_id
+                sessions.end_logins(session, stolen, reason=REUSED, now=self.now)
+            elif verdict in (Verdict.SUCCESSOR, Verdict.ACCESS_ONLY):
+                session.execute(_COUNT_REPLAY, {"sid": self.presented.login_id})
+                notes.add(result=verdict.value)
+                refresh_trail.replayed(session, self.presented, login, self.client, self.now)
+                is_whole = verdict is Verdict.SUCCESSOR
+                make = self.issuer.both if is_whole else self.issuer.access_only
+                return make(login, self.now)  # type: ignore[arg-type] # a Row has the columns
+        # Only now: an exception inside of the transaction would undo the revocation.
+        if verdict is Verdict.ROTATED:  # its user was enabled, say, since the first look
+            raise UnavailableError(retry_after=1)
+        raise REFUSALS[verdict]
+
+    def _judge(self, login: Any) -> Verdict:
+        grace = self.lifetimes.grace
+        return judge(login, self.presented.generation, self.key_hash, grace, self.now)
+
+    @property
+    def _key(self) -> dict[str, Any]:
+        return _key(self.presented)
 
 
 def foresee(
     session: Session, presented: PresentedToken, lifetimes: Lifetimes, now: datetime
-) -> Verdict | None:
-    """Return what a refresh without a key would get now, None for a rotation; change nothing."""
+) -> Verdict:
+    """Return what a refresh without a key would get now; change nothing."""
     if presented.expired:
         return Verdict.EXPIRED
     login = session.execute(_READ, _key(presented)).one_or_none()
-    verdict = judge(login, presented.generation, None, lifetimes.grace, now)
-    current = login is not None and login.generation == presented.generation
-    return None if current and verdict is Verdict.INVALID else verdict
+    return judge(login, presented.generation, None, lifetimes.grace, now)
 
 
 def _hash_of(retry_key: str | None, presented: PresentedToken) -> str | None:
@@ -148,21 +201,3 @@ def _hash_of(retry_key: str | None, presented: PresentedToken) -> str | None:
 
 def _key(presented: PresentedToken) -> dict[str, Any]:
     return {"sid": presented.login_id, "sub": presented.user_id}
-
-
-def _parameters(
-    presented: PresentedToken,
-    key_hash: str | None,
-    client: Client,
-    lifetimes: Lifetimes,
-    now: datetime,
-) -> dict[str, Any]:
-    return {
-        **_key(presented),
-        "gen": presented.generation,
-        "at": now,
-        "idle_end": now + lifetimes.idle,
-        "key_hash": key_hash,
-        "agent": client.user_agent,
-        "address": client.ip_address,
-    }

@@ -92,7 +92,7 @@ def refresh(token: str | None, transport: Transport) -> IssuedTokens:
         raise MissingRefreshTokenError
     known = services()
     tokens = rotation.refresh(
-        db.session(),
+        db.session,
         token=token,
         retry_key=idempotency_key(),
         client=client(),

@@ -20,7 +20,7 @@ from keyturn.audit.models import Kind
 from keyturn.database import transaction
 from keyturn.downstream.models import ServiceToken
 from keyturn.errors import ServiceExistsError, UnknownServiceError
-from keyturn.reading import look_up
+from keyturn.single import look_up
 
 PREFIX = "keyturn_svc_"
 RANDOM_BYTES = 32

@@ -20,7 +20,6 @@ from werkzeug.exceptions import NotFound
 from keyturn import clock
 from keyturn.auth import sessions
 from keyturn.auth.judgement import Verdict
-from keyturn.auth.rotation import ROTATED
 from keyturn.database import db
 from keyturn.errors import InvalidCredentialsError, TooManyAttemptsError
 from keyturn.notes import OK, Notes
@@ -48,7 +47,7 @@ _EVENTS = {
 }
 _RESULTS = {
     "login": (OK, InvalidCredentialsError.code, TooManyAttemptsError.code),
-    "refresh": (ROTATED, *(verdict.value for verdict in Verdict)),
+    "refresh": [verdict.value for verdict in Verdict],
 }
 for _event, _counter in _EVENTS.items():
     for _result in _RESULTS[_event]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from keyturn.database import by_dialect, delete_rows, retried, transaction
 from keyturn.errors import BusyError, TooManyAttemptsError
-from keyturn.reading import look_up_all
+from keyturn.single import look_up_all
 from keyturn.throttle.budgets import Claim, microseconds
 from keyturn.throttle.models import SpentBudget
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from keyturn.audit.actor import KEYTURN, acting
 from keyturn.database import db
 from keyturn.errors import UnavailableError
-from keyturn.reading import look_up_all
+from keyturn.single import look_up_all
 from keyturn.tokens import key_rotation
 from keyturn.tokens.key_rotation import KeyMaker
 from keyturn.tokens.models import SigningKey

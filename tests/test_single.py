@@ -1,4 +1,4 @@
-"""One SELECT by the shortest way gives what SQLAlchemy gives, and fails as it fails."""
+"""A statement sent the shortest way does what SQLAlchemy does, and fails as it fails."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import Integer, bindparam, func, literal_column, select
+from sqlalchemy import Integer, String, bindparam, func, literal_column, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
-from keyturn.auth.models import RefreshToken
-from keyturn.database import UtcDateTime, db
-from keyturn.reading import look_up
+from keyturn.auth.models import LOGINS, RefreshToken
+from keyturn.database import UtcDateTime, db, transaction
+from keyturn.single import change, look_up
 from tests.support.api import Api
 
 LOGIN = select(*RefreshToken.__table__.c).where(
@@ -58,6 +58,32 @@ def test_a_row_is_the_one_that_sqlalchemy_gives(wanted: dict[str, Any]) -> None:
 def test_where_nothing_is_found_there_is_none() -> None:
     assert look_up(LOGIN, {"id": uuid4(), "at": datetime.now(UTC)}) is None
     assert lent() == 0
+
+
+RENAME = (
+    update(LOGINS)
+    .where(RefreshToken.id == bindparam("of"), RefreshToken.created_at <= bindparam("at"))
+    .values(user_agent=bindparam("to", type_=String), client_changed=bindparam("is_new"))
+)
+
+
+def test_a_change_is_committed_and_counted(wanted: dict[str, Any]) -> None:
+    step = {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True}
+    assert change(RENAME, step) == 1
+    assert lent() == 0
+    (login,) = db.session.scalars(select(RefreshToken))
+    assert (login.user_agent, login.client_changed) == ("new/1.0", True)
+    assert change(RENAME, {**step, "of": uuid4()}) == 0
+
+
+def test_a_change_is_on_disk_whatever_went_before(wanted: dict[str, Any]) -> None:
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("a connection to PostgreSQL keeps no such state")
+    with transaction(db.session(), durable=False):
+        pass
+    change(RENAME, {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True})
+    with db.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
 
 @pytest.mark.usefixtures("context")

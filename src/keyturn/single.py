@@ -1,26 +1,28 @@
-"""What is asked outside of transactions, with one SELECT, which needs neither them nor a session.
+"""Single statements, each a transaction of its own, which need no session.
 
-The one row that guarded requests ask for goes the shortest way: SQLAlchemy's compiler writes the
-statement and its types convert the values, once for all requests; its pool lends the connection;
-but nothing of an execution's bookkeeping is set up, which cost more than all the rest together.
+What every guarded request and every refresh sends goes the shortest way: SQLAlchemy's compiler
+writes the statement and its types convert the values, once for all requests; its pool lends the
+connection; but nothing of an execution's bookkeeping is set up, which cost more than all the rest
+together.
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Dialect, PoolProxiedConnection, Row, Select
+from sqlalchemy import Dialect, PoolProxiedConnection, Row, Select, Update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from keyturn import sqlite
-from keyturn.database import db
+from keyturn.database import db, turn_to_write
 
 _Converter = Callable[[Any], Any]
+_Statement = Select[*tuple[Any, ...]] | Update
 
 
 def look_up(statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]) -> Any:
@@ -29,16 +31,21 @@ def look_up(statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]) 
     The statement is one that a module keeps, looks by a unique key, and gets each value as a
     parameter of its own. Raises `DBAPIError` as SQLAlchemy does.
     """
-    prepared = _prepared(statement, db.engine.dialect)
-    connection = None
-    try:
-        connection = db.engine.raw_connection()
+    with _lent(statement) as (prepared, connection):
         return prepared.one(connection, parameters)
-    except prepared.dialect.loaded_dbapi.Error as error:
-        raise prepared.failure(error, connection) from error
-    finally:
-        if connection is not None:
-            connection.close()
+
+
+def change(statement: Update, parameters: Mapping[str, Any]) -> int:
+    """Return how many rows a single UPDATE changed; it is committed, and on disk.
+
+    The statement is as one of `look_up`. On SQLite it takes its turn among the writers.
+    """
+    with _lent(statement) as (prepared, connection), turn_to_write(db.engine):
+        if db.engine.dialect.name == "sqlite":
+            sqlite.write_durably(connection)
+        changed = prepared.count(connection, parameters)
+        prepared.dialect.do_commit(connection)
+        return changed
 
 
 def look_up_all(
@@ -49,8 +56,22 @@ def look_up_all(
         return connection.execution_options(**sqlite.READING).execute(statement, parameters).all()
 
 
+@contextmanager
+def _lent(statement: _Statement) -> Iterator[tuple["_Prepared", PoolProxiedConnection]]:
+    prepared = _prepared(statement, db.engine.dialect)
+    connection = None
+    try:
+        connection = db.engine.raw_connection()
+        yield prepared, connection
+    except prepared.dialect.loaded_dbapi.Error as error:
+        raise prepared.failure(error, connection) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
 @lru_cache(maxsize=64)
-def _prepared(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> "_Prepared":
+def _prepared(statement: _Statement, dialect: Dialect) -> "_Prepared":
     return _Prepared.of(statement, dialect)
 
 
@@ -65,11 +86,11 @@ class _Prepared:
     row: Callable[..., Any]
 
     @classmethod
-    def of(cls, statement: Select[*tuple[Any, ...]], dialect: Dialect) -> "_Prepared":
+    def of(cls, statement: _Statement, dialect: Dialect) -> "_Prepared":
         compiled = statement.compile(dialect=dialect)
-        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - as every SELECT's is
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - as every statement's is
         names = compiled.positiontup if compiled.positional else compiled.binds
-        columns = statement.selected_columns
+        columns = statement.selected_columns if isinstance(statement, Select) else ()
         return cls(
             dialect=dialect,
             text=str(compiled),
@@ -83,7 +104,14 @@ class _Prepared:
             row=namedtuple("Row", [column.name for column in columns], rename=True),  # noqa: PYI024 - only the statement knows the names
         )
 
+    def count(self, connection: PoolProxiedConnection, parameters: Mapping[str, Any]) -> int:
+        """Return how many rows the statement concerned."""
+        with closing(connection.cursor()) as cursor:
+            self.dialect.do_execute(cursor, self.text, self._bound(parameters))
+            return int(cursor.rowcount)
+
     def one(self, connection: PoolProxiedConnection, parameters: Mapping[str, Any]) -> Any:
+        """Return the row it finds, or None."""
         with closing(connection.cursor()) as cursor:
             self.dialect.do_execute(cursor, self.text, self._bound(parameters))
             found = cursor.fetchone()
