@@ -14,7 +14,7 @@ from keyturn.bearer import jwk
 from keyturn.errors import UnavailableError
 from keyturn.tokens.keypairs import PrivateKey, SealBrokenError, Vault
 from keyturn.tokens.lifecycle import HasTimes, Schedule, Succession
-from keyturn.tokens.signing import PublicKeys
+from keyturn.tokens.signing import PublicKeys, signed
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +120,7 @@ class KeyRing:
         key = self._held.signing
         if key is None:
             raise UnavailableError(retry_after=1)
-        headers = {"typ": typ, "kid": key.kid}
-        return jwt.encode(dict(claims), key.private, algorithm=key.algorithm, headers=headers)
+        return signed(claims, typ=typ, kid=key.kid, algorithm=key.algorithm, key=key.private)
 
     def refresh(self, now: datetime) -> None:
         """Read the keys again unless that was done less than `MAX_AGE` ago; rotate if it is due.

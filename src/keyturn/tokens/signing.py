@@ -10,9 +10,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 import jwt
+from jwt.utils import base64url_encode
 
 from keyturn.bearer.keys import KeySet, StaticKeys
 
@@ -65,9 +67,9 @@ class HmacSigner:
     def __init__(self, secret: bytes) -> None:
         # A keyed digest, so that `kid` names the secret without helping to guess it.
         self._kid = hmac.new(secret, b"keyturn kid", hashlib.sha256).hexdigest()[:16]
-        encoded = jwt.utils.base64url_encode(secret).decode("ascii")
+        encoded = base64url_encode(secret).decode("ascii")
         key = {"kty": "oct", "k": encoded, "kid": self._kid, "alg": self.ALGORITHM}
-        self._key = jwt.PyJWK(key)
+        self._key = jwt.PyJWK(key).key
         self.keys: KeySet = StaticKeys({"keys": [key]}, algorithms=[self.ALGORITHM])
         self.public = PublicKeys.of([], self.ALGORITHM)  # the secret is nobody else's
         self.fault: str | None = None
@@ -77,5 +79,22 @@ class HmacSigner:
 
     def sign(self, claims: Mapping[str, Any], *, typ: str) -> str:
         """Return the claims as a signed JWT whose header carries `typ` and the key's `kid`."""
-        headers = {"typ": typ, "kid": self._kid}
-        return jwt.encode(dict(claims), self._key, algorithm=self.ALGORITHM, headers=headers)
+        return signed(claims, typ=typ, kid=self._kid, algorithm=self.ALGORITHM, key=self._key)
+
+
+def signed(claims: Mapping[str, Any], *, typ: str, kid: str, algorithm: str, key: Any) -> str:
+    """Return the claims as a signed JWT (RFC 7519 section 7.1), byte by byte as PyJWT's `encode`.
+
+    That prepares the key and writes the header again for each token; `key` is prepared for PyJWT's
+    algorithm of that name.
+    """
+    payload = json.dumps(claims, separators=(",", ":")).encode()
+    signing_input = b".".join((_header(algorithm, kid, typ), base64url_encode(payload)))
+    signature = jwt.get_algorithm_by_name(algorithm).sign(signing_input, key)
+    return b".".join((signing_input, base64url_encode(signature))).decode("ascii")
+
+
+@lru_cache(maxsize=64)
+def _header(algorithm: str, kid: str, typ: str) -> bytes:
+    members = {"alg": algorithm, "kid": kid, "typ": typ}
+    return base64url_encode(json.dumps(members, separators=(",", ":")).encode())
