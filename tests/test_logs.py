@@ -302,9 +302,25 @@ def test_in_development_lines_are_for_people(
     settings["KEYTURN_ENV"] = "development"
     request.getfixturevalue("client").get("/nowhere", environ_overrides={"REMOTE_ADDR": HOSTILE})
     (line,) = capfd.readouterr().err.splitlines()
-    assert "[info" in line
+    assert re.match(r"[\d-]{10}T[\d:]{8}Z info    request  +request_id='", line)
     assert "status=404" in line
     assert "\x1b" not in line
+
+
+def test_in_development_an_error_is_told_with_its_trace(
+    settings: dict[str, str],
+    request: pytest.FixtureRequest,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    settings["KEYTURN_ENV"] = "development"
+    app = request.getfixturevalue("app")
+    app.view_functions["docs.openapi"] = lambda: 1 / 0
+    Api(app.test_client()).get("/openapi.json", None)
+    told = capfd.readouterr().err.splitlines()
+    assert "error   unexpected_error" in told[0]
+    assert told[1] == "Traceback (most recent call last):"
+    assert told[-2] == "ZeroDivisionError: division by zero"
+    assert "status=500" in told[-1]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, jsonify, request
+import orjson
+from flask import Flask, Response, current_app, request
 from marshmallow import Schema
 
 from keyturn.http.contract import JSON, Answer, Header, reads, sends
 
 _View = TypeVar("_View", bound=Callable[..., Any])
+
+
+def _json(document: object) -> Response:
+    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    return current_app.response_class(text, mimetype=JSON)
 
 
 def answers(
@@ -22,7 +28,7 @@ def answers(
     def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Response:
-            return jsonify(schema.dump(view(*args, **kwargs)))
+            return _json(schema.dump(view(*args, **kwargs)))
 
         return sends(Answer(200, JSON, schema))(wrapper)
 
@@ -50,7 +56,7 @@ def answers_created(
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> tuple[Response | str, int]:
             made = view(*args, **kwargs)
-            return ("", 202) if made is None else (jsonify(schema.dump(made)), 201)
+            return ("", 202) if made is None else (_json(schema.dump(made)), 201)
 
         return sends(Answer(201, JSON, schema), Answer(202))(wrapper)
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
+from traceback import format_exception
 from typing import Any
 from uuid import UUID
 
@@ -83,16 +84,19 @@ def _as_json(_: WrappedLogger, __: str, line: _Line) -> bytes:
 
 
 def _for_people() -> Processor:
-    render = structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(),
-        repr_native_str=True,  # what is no printable character is escaped
-        exception_formatter=structlog.dev.plain_traceback,
-        timestamp_key="time",
-        sort_keys=False,
-    )
+    # structlog's ConsoleRenderer aligns and colours each pair, which takes three times as long.
+    pairs = structlog.processors.KeyValueRenderer()  # what is no printable character is escaped
+    is_terminal = sys.stderr.isatty()
+    styles = structlog.dev.ConsoleRenderer.get_default_level_styles(is_terminal)
+    reset = structlog.dev.RESET_ALL if is_terminal else ""
 
-    def as_text(logger: WrappedLogger, level: str, line: _Line) -> bytes:
+    def as_text(logger: WrappedLogger, _: str, line: _Line) -> bytes:
+        time, level, event, error = (
+            line.pop(name, None) for name in ("time", "level", "event", "exc_info")
+        )
         shown = {name: str(it) if isinstance(it, UUID) else it for name, it in line.items()}
-        return f"{render(logger, level, shown)}\n".encode()
+        trace = "".join(format_exception(error)) if error else ""
+        head = f"{time:%Y-%m-%dT%H:%M:%SZ} {styles[level]}{level:7}{reset} {event:30}"
+        return f"{head} {pairs(logger, level, shown)}\n{trace}".encode()
 
     return as_text
