@@ -302,7 +302,7 @@ def test_in_development_lines_are_for_people(
     settings["KEYTURN_ENV"] = "development"
     request.getfixturevalue("client").get("/nowhere", environ_overrides={"REMOTE_ADDR": HOSTILE})
     (line,) = capfd.readouterr().err.splitlines()
-    assert re.match(r"[\d-]{10}T[\d:]{8}Z info    request  +request_id='", line)
+    assert re.match(r"[\d-]{10} [\d:]{8}\+00:00 info    request  +request_id='", line)
     assert "status=404" in line
     assert "\x1b" not in line
 

@@ -41,7 +41,7 @@ def change(statement: Update, parameters: Mapping[str, Any]) -> int:
     The statement is as one of `look_up`. On SQLite it takes its turn among the writers.
     """
     with _lent(statement) as (prepared, connection), turn_to_write(db.engine):
-        if db.engine.dialect.name == "sqlite":
+        if prepared.dialect.name == "sqlite":
             sqlite.write_durably(connection)
         changed = prepared.count(connection, parameters)
         prepared.dialect.do_commit(connection)
@@ -58,10 +58,11 @@ def look_up_all(
 
 @contextmanager
 def _lent(statement: _Statement) -> Iterator[tuple["_Prepared", PoolProxiedConnection]]:
-    prepared = _prepared(statement, db.engine.dialect)
+    engine = db.engine
+    prepared = _prepared(statement, engine.dialect)
     connection = None
     try:
-        connection = db.engine.raw_connection()
+        connection = engine.raw_connection()
         yield prepared, connection
     except prepared.dialect.loaded_dbapi.Error as error:
         raise prepared.failure(error, connection) from error

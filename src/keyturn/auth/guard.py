@@ -43,7 +43,7 @@ class Principal:
 
 
 LIVE_PRINCIPAL = (
-    select(User.id, User.name, User.email, User.created_at, RefreshToken.id)
+    select(User.name, User.email, User.created_at)
     .join(RefreshToken, RefreshToken.user_id == User.id)
     .where(
         RefreshToken.id == bindparam("sid"),
@@ -91,4 +91,4 @@ def live_principal(claims: AccessClaims | PresentedToken, now: datetime) -> Prin
     row = look_up(LIVE_PRINCIPAL, {"sid": claims.login_id, "sub": claims.user_id, "at": now})
     if row is None:
         raise RevokedTokenError
-    return Principal(*row)
+    return Principal(claims.user_id, row.name, row.email, row.created_at, claims.login_id)

@@ -96,7 +96,7 @@ def _for_people() -> Processor:
         )
         shown = {name: str(it) if isinstance(it, UUID) else it for name, it in line.items()}
         trace = "".join(format_exception(error)) if error else ""
-        head = f"{time:%Y-%m-%dT%H:%M:%SZ} {styles[level]}{level:7}{reset} {event:30}"
+        head = f"{time.isoformat(' ', 'seconds')} {styles[level]}{level:7}{reset} {event:30}"
         return f"{head} {pairs(logger, level, shown)}\n{trace}".encode()
 
     return as_text
