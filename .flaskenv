@@ -1,2 +1,2 @@
 # Read by the flask command, so that plain `flask …` finds the app. No secrets here: those live in .env.
-FLASK_APP=wsgi.py
+FLASK_APP=keyturn.commands:load()

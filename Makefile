@@ -39,7 +39,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/dev
+bench: .venv/dev .venv-run/run
 	$(BIN)/python -m bench $(ARGS)
 
 docs: .venv/dev
@@ -59,6 +59,12 @@ lock: .venv/dev
 .venv/dev: setup.cfg pyproject.toml constraints.txt | .venv/bin/pip
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ .venv/run
+
+# What `make bench` serves from: the environment of `make run`, whatever .venv has been made to.
+.venv-run/run: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-run
+	$(subst .venv/,.venv-run/,$(INSTALL)) --editable .
+	@touch $@
 
 tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
 	npm ci --prefix tests/node --silent --no-update-notifier

@@ -21,7 +21,7 @@ from tests.support.server import ROOT
 from bench import load
 from bench.load import CONNECTIONS, Load
 from bench.servers import UNTHROTTLED, Served
-from bench.service import service
+from bench.service import ENVIRONMENT, service
 
 SECONDS = 8
 RATE = 250  # samples a second
@@ -31,7 +31,7 @@ PICTURES = ROOT / "docs" / "pictures"
 
 _FRAME = re.compile(r" \((?P<file>[^()]+?)(:\d+)?\)$")
 _STANDARD = sysconfig.get_path("stdlib")
-_PACKAGES = sysconfig.get_path("purelib")
+_PACKAGES = sysconfig.get_path("purelib", vars={"base": str(ENVIRONMENT)})
 
 Send = Callable[[int], Load]
 

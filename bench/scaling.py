@@ -31,7 +31,7 @@ from tests.support.postgres import Postgres, programs
 from tests.support.server import ROOT, Server, cpu_seconds
 
 from bench.service import JSON, Row, service, show
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from keyturn.database import db
 from keyturn.passwords import Passwords
 

@@ -5,7 +5,6 @@ import os
 import secrets
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -18,7 +17,7 @@ from typing import Any
 from tests.support.api import BOB
 from tests.support.server import ROOT, free_port
 
-from bench.service import JSON, service
+from bench.service import JSON, PROGRAMS, service
 
 TUTORIAL = ROOT / "bench" / "tutorial"
 START_DEADLINE = 30  # seconds
@@ -54,7 +53,7 @@ def keyturn(**settings: str) -> Iterator[Served]:
 @contextmanager
 def bare() -> Iterator[Served]:
     """Serve the bare Flask view under the settings of gunicorn.conf.py."""
-    gunicorn = [str(Path(sys.executable).with_name("gunicorn"))]
+    gunicorn = [str(PROGRAMS / "gunicorn")]
     secret = {name: secrets.token_urlsafe(48) for name in ("REFRESH_SECRET", "ACCESS_SECRET")}
     command = [*gunicorn, "--config", "bench/bare_gunicorn.py", "bench.floors:BARE"]
     with _process(command, ROOT, {**secret, "KEYTURN_ENV": "development"}) as served:

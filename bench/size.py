@@ -34,7 +34,7 @@ from tests.support.visit import Visit, Visitor
 
 from bench import machine
 from bench.service import Row, show
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from keyturn.passwords import Passwords, Verdict
 from keyturn.services import EXTENSION
 

@@ -22,9 +22,9 @@ from tests.support.database import listening, rows
 
 from bench.service import show
 from keyturn import clock, sqlite
-from keyturn.app import create_app
 from keyturn.auth.guard import LIVE_PRINCIPAL
 from keyturn.auth.models import RefreshToken
+from keyturn.commands import create_app
 from keyturn.database import db
 from keyturn.single import look_up
 from keyturn.users.models import User

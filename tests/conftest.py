@@ -12,7 +12,7 @@ from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from keyturn.config import Settings
 from keyturn.database import db
 from keyturn.services import EXTENSION

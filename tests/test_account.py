@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from keyturn.account.devices import device_of
-from keyturn.app import create_app
 from keyturn.auth.models import RefreshToken
+from keyturn.commands import create_app
 from tests.support.api import BOB, Api
 from tests.support.database import rows
 

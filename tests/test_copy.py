@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, text
 
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from keyturn.database import Base, db
 from keyturn.errors import CopyRefusedError
 from keyturn.ops import copying

@@ -12,7 +12,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import text
 
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from keyturn.ops import checks
 from keyturn.ops.checks import Finding
 from tests.conftest import dispose

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import flask_migrate
 import jwt
 
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from tests.conftest import SECRETS, dispose
 from tests.support.console import Run
 from tests.support.databases import Databases

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from flask import Flask
+from alembic.script import ScriptDirectory
+from flask import Flask, current_app
 from sqlalchemy import text
 
 from keyturn.app import create_app
+from keyturn.ops.health import outdated_revisions
 from tests.conftest import SECRETS, dispose
 from tests.support.api import Api, assert_problem
 from tests.support.database import execute, statements
@@ -40,3 +42,10 @@ def test_ready_on_a_newer_schema_for_as_long_as_the_old_release_serves(
 ) -> None:
     execute(app, text("UPDATE alembic_version SET version_num = '9999'"))
     assert api.get("/readyz", None).status_code == 200
+
+
+def test_the_files_of_migrations_are_named_in_their_order(app: Flask) -> None:
+    with app.app_context():
+        scripts = ScriptDirectory(current_app.extensions["migrate"].directory)
+    known = {script.revision for script in scripts.walk_revisions()}
+    assert outdated_revisions() == known.difference(scripts.get_heads())

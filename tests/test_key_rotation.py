@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from tests.conftest import SECRETS, dispose
 from tests.support.api import Api
 from tests.support.databases import Databases

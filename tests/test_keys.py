@@ -16,7 +16,7 @@ from jwt.utils import base64url_decode, base64url_encode
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from keyturn.tokens import key_rotation
 from keyturn.tokens.keypairs import KeyPair, SealBrokenError, Vault, thumbprint
 from keyturn.tokens.keyring import KeyRing

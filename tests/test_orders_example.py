@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from keyturn.app import create_app
+from keyturn.commands import create_app
 from tests.conftest import SECRETS, dispose
 from tests.support.api import JOHN
 from tests.support.databases import Databases

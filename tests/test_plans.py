@@ -9,8 +9,8 @@ from flask import Flask, request, request_finished
 from sqlalchemy import Connection, NullPool, create_engine, inspect, text
 
 from keyturn import clock
-from keyturn.app import create_app
 from keyturn.auth import sessions
+from keyturn.commands import create_app
 from keyturn.database import Base, db
 from tests.conftest import SECRETS, dispose
 from tests.support.api import BOB, JOHN, Api

@@ -19,8 +19,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from keyturn.app import create_app
 from keyturn.auth.models import RefreshToken
+from keyturn.commands import create_app
 from tests.conftest import SECRETS, dispose
 from tests.support.api import BOB, Api
 from tests.support.clock import standing_clock

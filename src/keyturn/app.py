@@ -4,33 +4,21 @@ import os
 from collections.abc import Mapping
 
 from flask import Flask
-from flask_migrate import Migrate
-from flask_migrate.cli import db as migrations_cli
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from keyturn import auth, throttle, users  # noqa: F401 - models register themselves
 from keyturn.account import routes as account_routes
 from keyturn.audit.actor import by_client
-from keyturn.audit.cli import cli as audit_cli
 from keyturn.auth import routes as auth_routes
-from keyturn.auth.cli import cli as sessions_cli
 from keyturn.config import Settings
 from keyturn.database import db, engine_options, prepare
 from keyturn.downstream import routes as downstream_routes
-from keyturn.downstream.cli import cli as services_cli
 from keyturn.errors import ConfigurationError
 from keyturn.http import answer, cors, docs, problems
-from keyturn.ops import health, logs, metrics, reporting
-from keyturn.ops.cli import copy
-from keyturn.ops.doctor import doctor
+from keyturn.ops import health, logs, reporting
 from keyturn.services import EXTENSION, Services
-from keyturn.throttle.cli import cli as throttle_cli
 from keyturn.tokens import routes as keys_routes
-from keyturn.tokens.cli import cli as keys_cli
 from keyturn.users import routes as users_routes
-from keyturn.users.cli import cli as users_cli
-
-migrate = Migrate()
 
 BLUEPRINTS = (
     auth_routes.blueprint,
@@ -62,13 +50,9 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-    observe = metrics.observe if settings.metrics_port else None
+    observe = _metrics(app, known) if settings.metrics_port else None
     reporting.init_app(app, believe_ids=settings.trusted_proxies > 0, observe=observe)
-    if settings.metrics_port:
-        metrics.serve_at(app, settings.metrics_port)
-        known.passwords.queue.on_change = metrics.observe_hashing
     db.init_app(app)
-    migrate.init_app(app, db)
     with app.app_context():
         prepare(db.engine, settings)
     answer.init_app(app)
@@ -78,12 +62,12 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     if settings.account_page == "on":
         app.register_blueprint(account_routes.blueprint)
     cors.init_app(app, settings.cors_origins)
-    migrations_cli.add_command(copy)
-    app.cli.add_command(users_cli)
-    app.cli.add_command(sessions_cli)
-    app.cli.add_command(services_cli)
-    app.cli.add_command(keys_cli)
-    app.cli.add_command(audit_cli)
-    app.cli.add_command(doctor)
-    app.cli.add_command(throttle_cli)
     return app
+
+
+def _metrics(app: Flask, known: Services) -> reporting.Observer:
+    from keyturn.ops import metrics  # noqa: PLC0415 - loaded only where somebody asks for them
+
+    metrics.serve_at(app, known.settings.metrics_port)
+    known.passwords.queue.on_change = metrics.observe_hashing
+    return metrics.observe

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import wraps
+from functools import cache, wraps
+from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 from zlib import crc32
 
@@ -24,8 +25,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
@@ -149,8 +148,13 @@ def by_dialect(build: Callable[[Callable[[Table], Any]], _R]) -> Callable[[Sessi
 
     SQLAlchemy's common language has no upsert; `build` makes one of either dialect's `insert`.
     """
-    built = {"sqlite": build(sqlite_dialect.insert), "postgresql": build(postgresql.insert)}
-    return lambda session: built[session.get_bind().dialect.name]
+
+    @cache
+    def built(name: str) -> _R:
+        # Not before it is needed: PostgreSQL's takes two megabytes.
+        return build(import_module(f"sqlalchemy.dialects.{name}").insert)
+
+    return lambda session: built(session.get_bind().dialect.name)
 
 
 def delete_rows(

@@ -39,8 +39,13 @@ class Server:
     """Starts gunicorn as the Makefile does, with the given settings in its environment."""
 
     def __init__(
-        self, settings: dict[str, str], app: str = "wsgi:app", folder: Path = ROOT
+        self,
+        settings: dict[str, str],
+        app: str = "wsgi:app",
+        folder: Path = ROOT,
+        programs: Path = Path(sys.executable).parent,
     ) -> None:
+        self._gunicorn = str(programs / "gunicorn")
         self._app = app
         self._folder = folder
         self.port = int(settings.get("PORT") or free_port())
@@ -61,10 +66,9 @@ class Server:
 
     def start(self, healthy: str = "/readyz") -> None:
         """Start, and wait until this route is well."""
-        gunicorn = str(Path(sys.executable).with_name("gunicorn"))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [gunicorn, "--pid", str(self._pidfile), self._app],
+                [self._gunicorn, "--pid", str(self._pidfile), self._app],
                 cwd=self._folder,
                 env=self._environment,
                 stdout=log,

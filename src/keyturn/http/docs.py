@@ -10,7 +10,6 @@ from flask import Blueprint, Flask, Response, current_app, json, send_from_direc
 from keyturn.errors import UnknownRouteError
 from keyturn.http.answer import public
 from keyturn.http.contract import Answer, sends
-from keyturn.http.openapi import document
 
 blueprint = Blueprint("docs", __name__)
 
@@ -42,6 +41,8 @@ def openapi() -> Response:
 
 @cache
 def _rendered(app: Flask) -> str:
+    from keyturn.http.openapi import document  # noqa: PLC0415 - few processes are ever asked
+
     with app.app_context():
         return json.dumps(document(app), sort_keys=False)  # in the order of the code
 

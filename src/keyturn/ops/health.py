@@ -1,9 +1,9 @@
 """Is it alive, and may it be sent requests? For load balancers and the container's health check."""
 
 from functools import cache
+from pathlib import Path
 
-from alembic.script import ScriptDirectory
-from flask import Blueprint, current_app
+from flask import Blueprint
 from marshmallow import Schema, fields, validate
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +16,8 @@ from keyturn.services import services
 blueprint = Blueprint("health", __name__)
 
 RETRY_AFTER = 5
+
+MIGRATIONS = Path("migrations/versions")  # in the folder that a server is started in
 
 
 class HealthSchema(Schema):
@@ -51,17 +53,13 @@ def ready() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@cache
 def outdated_revisions() -> frozenset[str]:
     """Return the revisions of a database that lacks migrations which belong to this code.
 
     One that this code does not know is of a newer release, for which the database is migrated while
     this one still serves.
     """
-    return _outdated_in(str(current_app.extensions["migrate"].directory))
-
-
-@cache
-def _outdated_in(directory: str) -> frozenset[str]:
-    scripts = ScriptDirectory(directory)
-    known = {script.revision for script in scripts.walk_revisions()}
-    return frozenset(known.difference(scripts.get_heads()))
+    # By the numbers in the names of their files: alembic, to ask them, takes four megabytes.
+    known = sorted(file.name.partition("_")[0] for file in MIGRATIONS.glob("[0-9]*.py"))
+    return frozenset(known[:-1])

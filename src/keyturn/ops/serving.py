@@ -1,11 +1,12 @@
 """gunicorn, where its own ways do not do: how workers share clients, stop, and log."""
 
 import logging
+import mmap
 import re
 import socket
 import time
+from array import array
 from contextlib import suppress
-from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from gunicorn.config import Config
@@ -16,7 +17,8 @@ from keyturn.ops.logs import Forwarder
 
 # How many clients each worker has, in memory that all workers share, by the worker's age.
 _CLOSED = 2**31 - 1  # of a place that has no worker which takes in clients
-_clients = RawArray("i", [_CLOSED] * 128)
+_clients = memoryview(mmap.mmap(-1, 128 * 4)).cast("i")
+_clients[:] = array("i", [_CLOSED] * len(_clients))
 
 _HESITATION = 0.0005  # seconds; another worker that is free takes a client in sooner
 
