@@ -16,6 +16,7 @@ from gunicorn import util
 from keyturn.config import Settings
 from keyturn.database import db
 from keyturn.errors import ConfigurationError, UnavailableError
+from keyturn.ops.serving import Worker
 from keyturn.services import services
 
 load_dotenv()
@@ -30,6 +31,8 @@ bind = [f"{settings.host}:{settings.port}"]
 worker_class = "keyturn.ops.serving.Worker"
 workers = settings.workers
 threads = settings.threads
+if settings.database_url.get_backend_name() != "sqlite":
+    Worker.at_once = settings.threads  # who asks over a network waits more than it runs
 
 # Loaded once and shared by the workers' memory; a fault in the settings stops the start, not a
 # worker. Deploy new code with a new master (SIGUSR2) or a new container, not with SIGHUP.

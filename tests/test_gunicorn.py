@@ -1,5 +1,6 @@
 """The service as it is deployed: real gunicorn, several workers, a SQLite file."""
 
+import select
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import flask_migrate
 import jwt
 
 from keyturn.commands import create_app
+from keyturn.ops.serving import Worker
 from tests.conftest import SECRETS, dispose
 from tests.support.console import Run
 from tests.support.databases import Databases
@@ -165,6 +167,22 @@ def test_clients_that_do_not_close_keep_nobody_waiting(serve: Serve) -> None:
             peer = peers.enter_context(socket.create_connection(address, START_DEADLINE))
             peer.sendall(ping)
         assert server.request("GET", "/livez").status == 200
+
+
+def test_clients_that_stall_in_their_body_keep_nobody_waiting(serve: Serve) -> None:
+    """They are more than run at once, and fewer than there are threads."""
+    server = serve(WEB_CONCURRENCY=1)
+    head = b"POST /auth/refresh HTTP/1.1\r\nHost: keyturn\r\nContent-Type: application/json\r\n"
+    with ExitStack() as stack:
+        peers = []
+        for _ in range(2 * Worker.at_once):
+            address = ("127.0.0.1", server.port)
+            peer = stack.enter_context(socket.create_connection(address, START_DEADLINE))
+            peer.sendall(head + b"Content-Length: 100\r\n\r\n{")
+            peers.append(peer)
+        assert server.request("GET", "/livez").status == 200
+        answered, _, _ = select.select(peers, [], [], 0)
+        assert not answered  # so they did stall all the while
 
 
 def test_a_body_that_is_refused_unread_does_not_hide_the_answer(serve: Serve) -> None:

@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from array import array
+from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,8 @@ from keyturn.ops.logs import Forwarder
 _CLOSED = 2**31 - 1  # of a place that has no worker which takes in clients
 _clients = memoryview(mmap.mmap(-1, 128 * 4)).cast("i")
 _clients[:] = array("i", [_CLOSED] * len(_clients))
+
+_PATIENCE = 0.02  # seconds; a request that takes longer waits for something
 
 _HESITATION = 0.0005  # seconds; another worker that is free takes a client in sooner
 
@@ -40,7 +43,43 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     - Its main loop waits up to two seconds for a client to close after the last answer, and for
       each that does not, nobody else is served.
     - It keeps its socket open while it stops: who comes then, or still waits there, gets a reset.
+    - All its threads run at once, of which Python lets one at a time: each time that one lets go,
+      as for a write, another wakes up, on another core, and they take turns several times for each
+      request. Here so many run as `at_once` says; besides those that wait for something, be it a
+      hash, a lock or a slow client.
     """
+
+    at_once = 2
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: deque[Any] = deque()  # connections with a request that has not begun
+        self._begun: dict[Any, float] = {}  # and those whose request has, with the time
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Begin a request, or let it wait while enough others run."""
+        self._waiting.append(conn)
+        self._begin()
+
+    def _begin(self) -> None:
+        now = time.monotonic()
+        running = sum(now - at < _PATIENCE for at in self._begun.values())
+        while self._waiting and running < self.at_once:
+            conn = self._waiting.popleft()
+            self._begun[conn] = now
+            running += 1
+            super().enqueue_req(conn)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Begin the next request, and be done with this one."""
+        del self._begun[conn]
+        self._begin()
+        super().finish_request(conn, fs)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for events, while requests wait no longer than those that run may be quick."""
+        super().wait_for_and_dispatch_events(_PATIENCE if self._waiting else timeout)
+        self._begin()
 
     def notify(self) -> None:
         """Tell the other workers how many clients this one has, as gunicorn that it lives."""
