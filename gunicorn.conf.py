@@ -17,7 +17,7 @@ from keyturn.config import Settings
 from keyturn.database import db
 from keyturn.errors import ConfigurationError, UnavailableError
 from keyturn.ops.serving import Worker
-from keyturn.services import services
+from keyturn.services import EXTENSION, services
 
 load_dotenv()
 try:
@@ -86,6 +86,11 @@ def post_fork(_server, worker):
         listener.sock.setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SLOW_CLIENT, 0)
         )
+
+
+def post_worker_init(worker):
+    """Let the worker begin another request while one waits for its hash."""
+    worker.wsgi.extensions[EXTENSION].passwords.queue.on_wait = worker.let_others
 
 
 def child_exit(_server, worker):

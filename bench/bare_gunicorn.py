@@ -4,5 +4,6 @@ from pathlib import Path
 from runpy import run_path
 
 settings = run_path(str(Path(__file__).parents[1] / "gunicorn.conf.py"))
-del settings["on_starting"]  # it makes the first key pair
+for _hook in ("on_starting", "post_worker_init"):  # they ask what only Keyturn has
+    del settings[_hook]
 globals().update(settings)

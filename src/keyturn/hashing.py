@@ -22,7 +22,8 @@ class HashingQueue:
     the requests, they would leave their memory with each: the allocator keeps it by thread.
 
     `running`, `queued` and `refused` tell how many there are now, are waiting now, and were sent
-    away since the process began. `on_change` is told by how much each has changed.
+    away since the process began. `on_change` is told by how much each has changed; `on_wait` is
+    called in the thread of each request that is about to wait for its hash.
     """
 
     def __init__(self, *, parallel: int = 1, waiting: int = 0) -> None:
@@ -31,6 +32,7 @@ class HashingQueue:
         self._lock = threading.Lock()
         self.running = self.queued = self.refused = 0
         self.on_change: Callable[..., object] = lambda **_: None
+        self.on_wait: Callable[[], object] = lambda: None
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -59,6 +61,7 @@ class HashingQueue:
 
         self._count(queued=1)
         work = self._threads.submit(in_turn)
+        self.on_wait()
         try:
             return work.result(PATIENCE)
         except TimeoutError:

@@ -4,10 +4,12 @@ import logging
 import mmap
 import re
 import socket
+import threading
 import time
 from array import array
 from collections import deque
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from gunicorn.config import Config
@@ -49,12 +51,13 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
       hash, a lock or a slow client.
     """
 
-    at_once = 2
+    at_once = 1
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: deque[Any] = deque()  # connections with a request that has not begun
         self._begun: dict[Any, float] = {}  # and those whose request has, with the time
+        self._thread = threading.local()
 
     def enqueue_req(self, conn: Any) -> None:
         """Begin a request, or let it wait while enough others run."""
@@ -69,6 +72,11 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._begun[conn] = now
             running += 1
             super().enqueue_req(conn)
+
+    def let_others(self) -> None:
+        """Let another request begin, because the one that this thread serves is about to wait."""
+        self._begun[self._thread.conn] = -inf
+        self.method_queue.defer(self._begin)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Begin the next request, and be done with this one."""
@@ -101,8 +109,10 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def handle(self, conn: Any) -> object:
         """Serve a request, and see the client off, in this thread, if it was the last."""
+        self._thread.conn = conn
         stays = super().handle(conn)
         if not stays:
+            self.let_others()
             _see_off(conn.sock)
         return stays
 
