@@ -12,6 +12,7 @@ from sqlalchemy import Integer, String, bindparam, func, literal_column, select,
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
+from keyturn import single
 from keyturn.auth.models import LOGINS, RefreshToken
 from keyturn.database import UtcDateTime, db, transaction
 from keyturn.single import change, look_up
@@ -126,4 +127,14 @@ def test_where_no_connection_can_be_made_the_failure_is_sqlalchemys_own() -> Non
         pytest.raises(OperationalError, match="away"),
     ):
         look_up(LOGIN, {"id": uuid4(), "at": datetime.now(UTC)})
+    assert lent() == 0
+
+
+def test_statements_may_share_a_connection(wanted: dict[str, Any]) -> None:
+    step = {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True}
+    with single.lent() as connection:
+        before = look_up(LOGIN, wanted, connection)
+        assert change(RENAME, step, connection) == 1
+        assert look_up(LOGIN, wanted, connection).user_agent != before.user_agent
+        assert lent() == 1
     assert lent() == 0

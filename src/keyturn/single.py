@@ -8,7 +8,7 @@ together.
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,22 +25,41 @@ _Converter = Callable[[Any], Any]
 _Statement = Select[*tuple[Any, ...]] | Update
 
 
-def look_up(statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]) -> Any:
+@contextmanager
+def lent() -> Iterator[PoolProxiedConnection]:
+    """Lend a connection, to send several statements over it. Raises `DBAPIError`."""
+    engine = db.engine
+    try:
+        connection = engine.raw_connection()
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise _failure(engine.dialect, error) from error
+    with closing(connection):
+        yield connection
+
+
+def look_up(
+    statement: Select[*tuple[Any, ...]],
+    parameters: Mapping[str, Any],
+    over: PoolProxiedConnection | None = None,
+) -> Any:
     """Return the one row that a single SELECT finds, a named tuple, or None.
 
     The statement is one that a module keeps, looks by a unique key, and gets each value as a
-    parameter of its own. Raises `DBAPIError` as SQLAlchemy does.
+    parameter of its own. It is sent `over` a connection that is lent, or one of its own. Raises
+    `DBAPIError` as SQLAlchemy does.
     """
-    with _lent(statement) as (prepared, connection):
+    with _ready(statement, over) as (prepared, connection):
         return prepared.one(connection, parameters)
 
 
-def change(statement: Update, parameters: Mapping[str, Any]) -> int:
+def change(
+    statement: Update, parameters: Mapping[str, Any], over: PoolProxiedConnection | None = None
+) -> int:
     """Return how many rows a single UPDATE changed; it is committed, and on disk.
 
     The statement is as one of `look_up`. On SQLite it takes its turn among the writers.
     """
-    with _lent(statement) as (prepared, connection), turn_to_write(db.engine):
+    with _ready(statement, over) as (prepared, connection), turn_to_write(db.engine):
         if prepared.dialect.name == "sqlite":
             sqlite.write_durably(connection)
         changed = prepared.count(connection, parameters)
@@ -57,18 +76,36 @@ def look_up_all(
 
 
 @contextmanager
-def _lent(statement: _Statement) -> Iterator[tuple["_Prepared", PoolProxiedConnection]]:
-    engine = db.engine
-    prepared = _prepared(statement, engine.dialect)
-    connection = None
-    try:
-        connection = engine.raw_connection()
-        yield prepared, connection
-    except prepared.dialect.loaded_dbapi.Error as error:
-        raise prepared.failure(error, connection) from error
-    finally:
-        if connection is not None:
-            connection.close()
+def _ready(
+    statement: _Statement, over: PoolProxiedConnection | None
+) -> Iterator[tuple["_Prepared", PoolProxiedConnection]]:
+    prepared = _prepared(statement, db.engine.dialect)
+    with nullcontext(over) if over else lent() as connection:
+        try:
+            yield prepared, connection
+        except prepared.dialect.loaded_dbapi.Error as error:
+            raise _failure(prepared.dialect, error, connection, prepared.text) from error
+
+
+def _failure(
+    dialect: Dialect,
+    error: Exception,
+    connection: PoolProxiedConnection | None = None,
+    text: str | None = None,
+) -> Exception:
+    """Return the error as SQLAlchemy has it, without values; let a broken connection go."""
+    is_broken = dialect.is_disconnect(error, connection, None)  # type: ignore[arg-type] # an Error
+    if is_broken and connection is not None:
+        connection.invalidate(error)
+    return DBAPIError.instance(
+        text,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_broken,
+        dialect=dialect,
+    )
 
 
 @lru_cache(maxsize=64)
@@ -131,21 +168,6 @@ class _Prepared:
             for name, convert in self.binds
         ]
         return tuple(value for _, value in values) if self.dialect.positional else dict(values)
-
-    def failure(self, error: Exception, connection: PoolProxiedConnection | None) -> Exception:
-        """Return the error as SQLAlchemy has it, without values; let a broken connection go."""
-        is_broken = self.dialect.is_disconnect(error, connection, None)  # type: ignore[arg-type] # an Error
-        if is_broken and connection is not None:
-            connection.invalidate(error)
-        return DBAPIError.instance(
-            self.text,
-            None,
-            error,
-            self.dialect.loaded_dbapi.Error,
-            hide_parameters=True,
-            connection_invalidated=is_broken,
-            dialect=self.dialect,
-        )
 
 
 def _type(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

@@ -22,7 +22,7 @@ from keyturn.auth.models import LOGINS, TOKEN_STATE, RefreshToken, is_live
 from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
 from keyturn.database import UtcDateTime, retried, transaction
 from keyturn.errors import ExpiredRefreshTokenError, UnavailableError
-from keyturn.single import change, look_up
+from keyturn.single import change, lent, look_up
 from keyturn.tokens.refresh import PresentedToken
 from keyturn.users.models import USERS
 
@@ -117,23 +117,35 @@ class _Attempt:
 
     def step(self, session: Callable[[], Session]) -> IssuedTokens | None:
         """Spend the token, if it is the login's current one and nobody else just does it."""
-        login = look_up(_READ, self._key)
-        if self._judge(login) is not Verdict.ROTATED:
-            return None
-        successor = login._replace(
-            generation=login.generation + 1,
-            rotated_at=self.now,
-            idle_expires_at=min(login.absolute_expires_at, self.now + self.lifetimes.idle),
-        )
-        tokens = self.issuer.both(successor, self.now)  # if that fails, the token is not spent
-        if not self._is_made(session, login, successor):
+        with lent() as connection:
+            login = look_up(_READ, self._key, connection)
+            if self._judge(login) is not Verdict.ROTATED:
+                return None
+            successor = login._replace(
+                generation=login.generation + 1,
+                rotated_at=self.now,
+                idle_expires_at=min(login.absolute_expires_at, self.now + self.lifetimes.idle),
+            )
+            tokens = self.issuer.both(successor, self.now)  # if that fails, the token is not spent
+            used_by = Client(login.user_agent, login.ip_address)
+            step = self._parameters(login, successor, changed=used_by != self.client)
+            is_made = used_by == self.client and change(_ROTATE, step, connection) == 1
+        if used_by != self.client:  # with the connection given back: a thread has but one
+            is_made = self._made_from_elsewhere(session(), step)
+        if not is_made:
             return None
         notes.add(result=Verdict.ROTATED.value)
         return tokens
 
-    def _is_made(self, session: Callable[[], Session], login: Any, successor: Any) -> bool:
-        used_by = Client(login.user_agent, login.ip_address)
-        step = {
+    def _made_from_elsewhere(self, session: Session, step: dict[str, Any]) -> bool:
+        with transaction(session):
+            is_made = session.connection().execute(_ROTATE, step).rowcount == 1
+            if is_made:
+                refresh_trail.client_changed(session, self.presented, self.now)
+        return is_made
+
+    def _parameters(self, login: Any, successor: Any, *, changed: bool) -> dict[str, Any]:
+        return {
             **self._key,
             "gen": login.generation,
             "next": successor.generation,
@@ -142,15 +154,8 @@ class _Attempt:
             "key_hash": self.key_hash,
             "agent": self.client.user_agent,
             "address": self.client.ip_address,
-            "changed": used_by != self.client,
+            "changed": changed,
         }
-        if used_by == self.client:
-            return change(_ROTATE, step) == 1
-        with transaction(session()) as writing:
-            is_made = writing.connection().execute(_ROTATE, step).rowcount == 1
-            if is_made:
-                refresh_trail.client_changed(writing, self.presented, self.now)
-        return is_made
 
     def settle(self, session: Session) -> IssuedTokens:
         """Give what a token gets that did not make the step."""

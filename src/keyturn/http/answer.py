@@ -144,6 +144,7 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def protect(response: Response) -> Response:
-        response.headers.setdefault("Cache-Control", "no-store")  # RFC 6749 section 5.1
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        if "Cache-Control" not in response.headers:
+            response.headers.add("Cache-Control", "no-store")  # RFC 6749 section 5.1
+        response.headers.add("X-Content-Type-Options", "nosniff")
         return response
