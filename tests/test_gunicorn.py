@@ -175,7 +175,7 @@ def test_clients_that_stall_in_their_body_keep_nobody_waiting(serve: Serve) -> N
     head = b"POST /auth/refresh HTTP/1.1\r\nHost: keyturn\r\nContent-Type: application/json\r\n"
     with ExitStack() as stack:
         peers = []
-        for _ in range(4 * Worker.at_once):
+        for _ in range(2 * Worker.at_once):
             address = ("127.0.0.1", server.port)
             peer = stack.enter_context(socket.create_connection(address, START_DEADLINE))
             peer.sendall(head + b"Content-Length: 100\r\n\r\n{")

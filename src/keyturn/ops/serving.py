@@ -51,7 +51,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
       hash, a lock or a slow client.
     """
 
-    at_once = 1
+    at_once = 2
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
