@@ -1,4 +1,4 @@
-"""Single statements, each a transaction of its own, which need no session.
+"""Single statements, which need no session: each by itself, or some over one connection.
 
 What every guarded request and every refresh sends goes the shortest way: SQLAlchemy's compiler
 writes the statement and its types convert the values, once for all requests; its pool lends the
