@@ -86,7 +86,7 @@ def test_one_that_is_about_to_wait_lets_the_next_begin(bench: Bench) -> None:
 
 def test_one_that_takes_long_waits_for_something(bench: Bench) -> None:
     bench.ask("a", "b", "c", "d", "e")
-    bench.wait(0.019)
+    bench.wait(0.009)
     assert bench.begun == ["a", "b"]
     bench.wait(0.002)
     assert bench.begun == ["a", "b", "c", "d"]
@@ -97,4 +97,4 @@ def test_the_main_loop_wakes_up_for_those_who_wait(bench: Bench) -> None:
     bench.wait(0)
     bench.ask("c")
     bench.wait(0)
-    assert bench.polled == [1, 0.02]
+    assert bench.polled == [1, 0.01]

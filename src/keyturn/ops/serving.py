@@ -23,7 +23,7 @@ _CLOSED = 2**31 - 1  # of a place that has no worker which takes in clients
 _clients = memoryview(mmap.mmap(-1, 128 * 4)).cast("i")
 _clients[:] = array("i", [_CLOSED] * len(_clients))
 
-_PATIENCE = 0.02  # seconds; a request that takes longer waits for something
+_PATIENCE = 0.01  # seconds; a request that takes longer waits for something
 
 _HESITATION = 0.0005  # seconds; another worker that is free takes a client in sooner
 
