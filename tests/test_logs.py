@@ -294,13 +294,18 @@ def test_no_line_can_be_forged(api: Api, lines: Lines) -> None:
     assert line["address"] == HOSTILE
 
 
-def test_in_development_lines_are_for_people(
-    settings: dict[str, str],
-    request: pytest.FixtureRequest,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+@pytest.fixture
+def developed(settings: dict[str, str], request: pytest.FixtureRequest) -> Flask:
+    """The app as one develops it."""
     settings["KEYTURN_ENV"] = "development"
-    request.getfixturevalue("client").get("/nowhere", environ_overrides={"REMOTE_ADDR": HOSTILE})
+    app: Flask = request.getfixturevalue("app")
+    return app
+
+
+def test_in_development_lines_are_for_people(
+    developed: Flask, capfd: pytest.CaptureFixture[str]
+) -> None:
+    developed.test_client().get("/nowhere", environ_overrides={"REMOTE_ADDR": HOSTILE})
     (line,) = capfd.readouterr().err.splitlines()
     assert re.match(r"[\d-]{10} [\d:]{8}\+00:00 info    request  +request_id='", line)
     assert "status=404" in line
@@ -308,14 +313,10 @@ def test_in_development_lines_are_for_people(
 
 
 def test_in_development_an_error_is_told_with_its_trace(
-    settings: dict[str, str],
-    request: pytest.FixtureRequest,
-    capfd: pytest.CaptureFixture[str],
+    developed: Flask, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    settings["KEYTURN_ENV"] = "development"
-    app = request.getfixturevalue("app")
-    app.view_functions["docs.openapi"] = lambda: 1 / 0
-    Api(app.test_client()).get("/openapi.json", None)
+    developed.view_functions["docs.openapi"] = lambda: str(1 / 0)
+    Api(developed.test_client()).get("/openapi.json", None)
     told = capfd.readouterr().err.splitlines()
     assert "error   unexpected_error" in told[0]
     assert told[1] == "Traceback (most recent call last):"

@@ -77,9 +77,8 @@ def test_a_change_is_committed_and_counted(wanted: dict[str, Any]) -> None:
     assert change(RENAME, {**step, "of": uuid4()}) == 0
 
 
+@pytest.mark.usefixtures("_only_sqlite")  # where a connection keeps how it writes
 def test_a_change_is_on_disk_whatever_went_before(wanted: dict[str, Any]) -> None:
-    if db.engine.dialect.name != "sqlite":
-        pytest.skip("a connection to PostgreSQL keeps no such state")
     with transaction(db.session(), durable=False):
         pass
     change(RENAME, {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True})

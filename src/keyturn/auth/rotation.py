@@ -118,7 +118,7 @@ class _Attempt:
     def step(self, session: Callable[[], Session]) -> IssuedTokens | None:
         """Spend the token, if it is the login's current one and nobody else just does it."""
         with lent() as connection:
-            login = look_up(_READ, self._key, connection)
+            login = look_up(_READ, _key(self.presented), connection)
             if self._judge(login) is not Verdict.ROTATED:
                 return None
             successor = login._replace(
@@ -146,7 +146,7 @@ class _Attempt:
 
     def _parameters(self, login: Any, successor: Any, *, changed: bool) -> dict[str, Any]:
         return {
-            **self._key,
+            **_key(self.presented),
             "gen": login.generation,
             "next": successor.generation,
             "at": self.now,
@@ -160,7 +160,7 @@ class _Attempt:
     def settle(self, session: Session) -> IssuedTokens:
         """Give what a token gets that did not make the step."""
         with transaction(session):
-            login = session.execute(_READ_TO_CHANGE, self._key).one_or_none()
+            login = session.execute(_READ_TO_CHANGE, _key(self.presented)).one_or_none()
             verdict = self._judge(login)
             if verdict in REFUSALS:
                 refresh_trail.refused(session, verdict, self.presented, login, self.now)
@@ -182,10 +182,6 @@ class _Attempt:
     def _judge(self, login: Any) -> Verdict:
         grace = self.lifetimes.grace
         return judge(login, self.presented.generation, self.key_hash, grace, self.now)
-
-    @property
-    def _key(self) -> dict[str, Any]:
-        return _key(self.presented)
 
 
 def foresee(
