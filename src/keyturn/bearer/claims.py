@@ -29,14 +29,19 @@ class TokenRules:
     leeway: int = 0
     check_issued_at: bool = True
 
-    def check(self, claims: Mapping[str, Any], now: float) -> None:
-        """Refuse claims that break these rules at `now`, in seconds since 1970.
+    def check_form(self, claims: Mapping[str, Any]) -> None:
+        """Refuse claims that break these rules at any time. Raises `InvalidTokenError`."""
+        if not (self._are_complete(claims) and self._are_ours(claims)):
+            raise InvalidTokenError
 
-        Raises `ExpiredTokenError` where nothing but their time is over, else `InvalidTokenError`.
+    def check_time(self, claims: Mapping[str, Any], now: float) -> None:
+        """Refuse claims of a right form that do not hold at `now`, in seconds since 1970.
+
+        Raises `ExpiredTokenError` where their time is over, `InvalidTokenError` where it has not
+        begun.
         """
-        if not (
-            self._are_complete(claims) and self._are_ours(claims) and self._have_begun(claims, now)
-        ):
+        latest = now + self.leeway
+        if (self.check_issued_at and claims["iat"] > latest) or claims.get("nbf", now) > latest:
             raise InvalidTokenError
         if claims["exp"] <= now - self.leeway:
             raise ExpiredTokenError(claims)
@@ -50,11 +55,6 @@ class TokenRules:
 
     def _are_ours(self, claims: Mapping[str, Any]) -> bool:
         return claims["iss"] == self.issuer and claims.get("aud") == self.audience
-
-    def _have_begun(self, claims: Mapping[str, Any], now: float) -> bool:
-        latest = now + self.leeway
-        issued_at = claims["iat"] if self.check_issued_at else now
-        return issued_at <= latest and claims.get("nbf", now) <= latest
 
 
 def _is_date(value: Any) -> bool:

@@ -35,7 +35,7 @@ class Guard:
         `scopes` must all be in its `scope` (RFC 9068 section 2.2.3). Raises a `BearerError`.
         """
         claims = self.verify(bearer_token(authorization))
-        if not set(scopes).issubset(claims.get("scope", "").split(" ")):
+        if scopes and not set(scopes).issubset(claims.get("scope", "").split(" ")):
             raise InsufficientScopeError(scopes)
         return claims
 
