@@ -21,7 +21,7 @@ from tests.support.api import Api
 from tests.support.database import listening, rows
 
 from bench.service import show
-from keyturn import clock, sqlite
+from keyturn import clock
 from keyturn.auth.guard import LIVE_PRINCIPAL
 from keyturn.auth.models import RefreshToken
 from keyturn.commands import create_app
@@ -78,7 +78,7 @@ def _ways(app: Flask, file: Path) -> dict[str, Callable[[], Any]]:
     keys = {"sid": login.id, "sub": login.user_id, "at": clock.now()}
     sent, parameters = _as_sent(app, keys)
     plain = sqlite3.connect(file)
-    held = db.engine.connect().execution_options(**sqlite.READING)
+    held = db.engine.connect()
     of_the_login = _OBJECTS.where(RefreshToken.id == login.id, User.id == login.user_id)
 
     def objects() -> Any:
@@ -87,7 +87,7 @@ def _ways(app: Flask, file: Path) -> dict[str, Callable[[], Any]]:
 
     def pooled() -> Any:
         with db.engine.connect() as connection:
-            reading = connection.execution_options(**sqlite.READING)
+            reading = connection
             return reading.execute(LIVE_PRINCIPAL, keys).one_or_none()
 
     return {

@@ -1,22 +1,20 @@
 """What is long over is deleted in batches, and between them others write."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import event
 
 from keyturn.audit import trail
 from keyturn.auth import login, sessions
-from keyturn.database import db
 from tests.support.api import Api
 from tests.support.console import Run
+from tests.support.database import listening
 
 PURGES = {
     "sessions": (sessions, "DELETE FROM refresh_tokens"),
@@ -24,22 +22,17 @@ PURGES = {
 }
 
 
-@contextmanager
-def called_before(app: Flask, statement: str, call: Callable[[], object]) -> Iterator[None]:
+def called_before(
+    app: Flask, statement: str, call: Callable[[], object]
+) -> AbstractContextManager[None]:
     """Call this before each statement of this thread that begins so."""
     own_thread = threading.current_thread()
 
-    def listen(*event_arguments: Any) -> None:
-        if threading.current_thread() is own_thread and event_arguments[2].startswith(statement):
+    def hear(sent: str, _: object) -> None:
+        if threading.current_thread() is own_thread and sent.startswith(statement):
             call()
 
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", listen)
-    try:
-        yield
-    finally:
-        event.remove(engine, "before_cursor_execute", listen)
+    return listening(app, hear)
 
 
 @pytest.mark.parametrize("command", PURGES)

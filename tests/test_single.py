@@ -1,6 +1,7 @@
 """A statement sent the shortest way does what SQLAlchemy does, and fails as it fails."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
@@ -15,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 from keyturn import single
 from keyturn.auth.models import LOGINS, RefreshToken
 from keyturn.database import UtcDateTime, db, transaction
-from keyturn.single import change, look_up
+from keyturn.single import change, look_up, look_up_all, run, writing
 from tests.support.api import Api
 
 LOGIN = select(*RefreshToken.__table__.c).where(
@@ -70,18 +71,21 @@ RENAME = (
 
 def test_a_change_is_committed_and_counted(wanted: dict[str, Any]) -> None:
     step = {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True}
-    assert change(RENAME, step) == 1
+    with single.lent() as connection:
+        assert change(RENAME, step, connection) == 1
+        assert change(RENAME, {**step, "of": uuid4()}, connection) == 0
     assert lent() == 0
     (login,) = db.session.scalars(select(RefreshToken))
     assert (login.user_agent, login.client_changed) == ("new/1.0", True)
-    assert change(RENAME, {**step, "of": uuid4()}) == 0
 
 
 @pytest.mark.usefixtures("_only_sqlite")  # where a connection keeps how it writes
 def test_a_change_is_on_disk_whatever_went_before(wanted: dict[str, Any]) -> None:
     with transaction(db.session(), durable=False):
         pass
-    change(RENAME, {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True})
+    step = {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True}
+    with single.lent() as connection:
+        change(RENAME, step, connection)
     with db.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
@@ -137,3 +141,70 @@ def test_statements_may_share_a_connection(wanted: dict[str, Any]) -> None:
         assert look_up(LOGIN, wanted, connection).user_agent != before.user_agent
         assert lent() == 1
     assert lent() == 0
+
+
+def renamed() -> str:
+    (login,) = db.session.scalars(select(RefreshToken))
+    db.session.commit()
+    return login.user_agent
+
+
+def test_a_transaction_holds_all_that_is_sent_in_it_or_nothing(wanted: dict[str, Any]) -> None:
+    step = {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True}
+    before = renamed()
+    with suppress(LookupError), writing() as connection:
+        assert run(RENAME, step, connection) == 1
+        raise LookupError
+    assert renamed() == before
+    assert lent() == 0
+    with writing() as connection:
+        assert run(RENAME, step, connection) == 1
+    assert renamed() == "new/1.0"
+    assert lent() == 0
+
+
+def test_a_statement_may_join_the_transaction_of_a_session(wanted: dict[str, Any]) -> None:
+    step = {"of": wanted["id"], "at": wanted["at"], "to": "new/1.0", "is_new": True}
+    before = renamed()
+    with suppress(LookupError), transaction(db.session()) as session:
+        assert run(RENAME, step, session) == 1
+        assert session.scalars(select(RefreshToken.user_agent)).one() == "new/1.0"
+        raise LookupError
+    assert renamed() == before
+
+
+RENAMED = (
+    update(LOGINS)
+    .where(RefreshToken.id == bindparam("of"), RefreshToken.replays < 1)
+    .values(user_agent="always the same")
+    .returning(LOGINS.c.user_agent, LOGINS.c.created_at)
+)
+
+
+def test_what_a_statement_says_itself_is_sent_and_what_it_returns_read(
+    wanted: dict[str, Any],
+) -> None:
+    with writing() as connection:
+        login = look_up(RENAMED, {"of": wanted["id"]}, connection)
+        (again,) = look_up_all(RENAMED, {"of": wanted["id"]}, connection)
+    assert login == again
+    assert login.user_agent == "always the same"
+    assert login.created_at.tzinfo is UTC
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_transaction_that_cannot_be_committed_fails_as_sqlalchemys_own(is_broken: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    dialect = db.engine.dialect
+    error = dialect.loaded_dbapi.OperationalError("no more")
+    with (
+        mock.patch.object(dialect, "do_commit", side_effect=error),
+        mock.patch.object(dialect, "is_disconnect", return_value=is_broken),
+        pytest.raises(OperationalError, match="no more") as caught,
+        writing(),
+    ):
+        pass
+    assert caught.value.connection_invalidated is is_broken
+    assert lent() == 0
+    with writing():
+        assert lent() == 1

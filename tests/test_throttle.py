@@ -14,7 +14,6 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from keyturn.config import Settings
-from keyturn.database import db
 from keyturn.errors import TooManyAttemptsError
 from keyturn.parsing import DAY, Rate
 from keyturn.throttle import attempts
@@ -130,7 +129,7 @@ def test_by_default_an_account_is_guessed_at_most_a_hundred_times_in_thirty_days
     with app.app_context():
         while now < start + timedelta(days=90):
             try:
-                attempts.claim(db.session(), [budget], now=now)
+                attempts.claim([budget], now=now)
                 granted.append(now)
             except TooManyAttemptsError as refused:
                 now += timedelta(seconds=refused.retry_after or 0)
@@ -358,7 +357,7 @@ def test_a_claim_deletes_a_few_budgets_that_are_full_again(
     with app.app_context():
         for number in range(SWEPT_WITH_A_CLAIM + 3):
             once = Claim("account", f"{number}", "holder", Rate(1, 60))
-            attempts.claim(db.session(), [once], now=datetime.now(UTC))
+            attempts.claim([once], now=datetime.now(UTC))
     clock.shift(59)
     guess(api)
     assert len(rows(app, SpentBudget)) == SWEPT_WITH_A_CLAIM + 3 + 3
@@ -373,9 +372,9 @@ def test_a_lower_limit_counts_at_once(app: Flask) -> None:
     now = datetime(2026, 11, 24, tzinfo=UTC)
     with app.app_context():
         for rate in (Rate(5, 60), Rate(5, 60)):
-            attempts.claim(db.session(), [Claim("account", "k", "k", rate)], now=now)
+            attempts.claim([Claim("account", "k", "k", rate)], now=now)
         with pytest.raises(TooManyAttemptsError):
-            attempts.claim(db.session(), [Claim("account", "k", "k", Rate(1, 60))], now=now)
+            attempts.claim([Claim("account", "k", "k", Rate(1, 60))], now=now)
 
 
 # --- many at once ---------------------------------------------------------------------------------

@@ -23,7 +23,6 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    text,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
@@ -52,7 +51,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a time without its zone cannot be stored")
-        return value.astimezone(UTC)
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Return the time, aware, in UTC."""
@@ -84,7 +83,7 @@ db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 
 # https://www.postgresql.org/docs/current/wal-async-commit.html
-_DO_NOT_WAIT = text("SET LOCAL synchronous_commit = off")
+DO_NOT_WAIT = "SET LOCAL synchronous_commit = off"
 
 
 @contextmanager
@@ -102,7 +101,7 @@ def transaction(session: Session, *, durable: bool = True) -> Iterator[Session]:
         connection = session.connection(execution_options=options)
         try:
             if not durable and connection.dialect.name == "postgresql":
-                connection.execute(_DO_NOT_WAIT)
+                connection.exec_driver_sql(DO_NOT_WAIT)
             yield session
             session.commit()
         except BaseException:
@@ -143,8 +142,8 @@ def retried(use_case: Callable[_P, _R]) -> Callable[_P, _R]:
     return run
 
 
-def by_dialect(build: Callable[[Callable[[Table], Any]], _R]) -> Callable[[Session], _R]:
-    """Return a statement that begins with INSERT … ON CONFLICT, by the session it is sent in.
+def by_dialect(build: Callable[[Callable[[Table], Any]], _R]) -> Callable[[], _R]:
+    """Return a statement that begins with INSERT … ON CONFLICT, by the database there is.
 
     SQLAlchemy's common language has no upsert; `build` makes one of either dialect's `insert`.
     """
@@ -154,7 +153,7 @@ def by_dialect(build: Callable[[Callable[[Table], Any]], _R]) -> Callable[[Sessi
         # Not before it is needed: PostgreSQL's takes two megabytes.
         return build(import_module(f"sqlalchemy.dialects.{name}").insert)
 
-    return lambda session: built(session.get_bind().dialect.name)
+    return lambda: built(db.engine.dialect.name)
 
 
 def delete_rows(

@@ -1,28 +1,38 @@
-"""Single statements, which need no session: each by itself, or some over one connection.
+"""Single statements: each by itself, or some over one connection.
 
-What every guarded request and every refresh sends goes the shortest way: SQLAlchemy's compiler
+What every guarded request, refresh and login sends goes the shortest way: SQLAlchemy's compiler
 writes the statement and its types convert the values, once for all requests; its pool lends the
 connection; but nothing of an execution's bookkeeping is set up, which cost more than all the rest
 together.
+
+A statement is one that a module keeps, and gets each value as a parameter of its own. It is sent
+`over` a session's connection, within its transaction, or over one that is lent.
 """
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from operator import attrgetter, methodcaller
+from typing import Any, TypeVar
 
-from sqlalchemy import Dialect, PoolProxiedConnection, Row, Select, Update
+from sqlalchemy import Delete, Dialect, Insert, PoolProxiedConnection, Select, Update
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from keyturn import sqlite
-from keyturn.database import db, turn_to_write
+from keyturn.database import DO_NOT_WAIT, db, turn_to_write
 
+_T = TypeVar("_T")
+_Taking = Callable[[DBAPICursor], _T]
 _Converter = Callable[[Any], Any]
-_Statement = Select[*tuple[Any, ...]] | Update
+_Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
+
+Over = PoolProxiedConnection | Session
 
 
 @contextmanager
@@ -33,58 +43,104 @@ def lent() -> Iterator[PoolProxiedConnection]:
         connection = engine.raw_connection()
     except engine.dialect.loaded_dbapi.Error as error:
         raise _failure(engine.dialect, error) from error
-    with closing(connection):
+    try:
         yield connection
-
-
-def look_up(
-    statement: Select[*tuple[Any, ...]],
-    parameters: Mapping[str, Any],
-    over: PoolProxiedConnection | None = None,
-) -> Any:
-    """Return the one row that a single SELECT finds, a named tuple, or None.
-
-    The statement is one that a module keeps, looks by a unique key, and gets each value as a
-    parameter of its own. It is sent `over` a connection that is lent, or one of its own. Raises
-    `DBAPIError` as SQLAlchemy does.
-    """
-    with _ready(statement, over) as (prepared, connection):
-        return prepared.one(connection, parameters)
-
-
-def change(
-    statement: Update, parameters: Mapping[str, Any], over: PoolProxiedConnection | None = None
-) -> int:
-    """Return how many rows a single UPDATE changed; it is committed, and on disk.
-
-    The statement is as one of `look_up`. On SQLite it takes its turn among the writers.
-    """
-    with _ready(statement, over) as (prepared, connection), turn_to_write(db.engine):
-        if prepared.dialect.name == "sqlite":
-            sqlite.write_durably(connection)
-        changed = prepared.count(connection, parameters)
-        prepared.dialect.do_commit(connection)
-        return changed
-
-
-def look_up_all(
-    statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return the rows that a single SELECT finds."""
-    with db.engine.connect() as connection:
-        return connection.execution_options(**sqlite.READING).execute(statement, parameters).all()
+    finally:
+        connection.close()
 
 
 @contextmanager
-def _ready(
-    statement: _Statement, over: PoolProxiedConnection | None
-) -> Iterator[tuple["_Prepared", PoolProxiedConnection]]:
-    prepared = _prepared(statement, db.engine.dialect)
-    with nullcontext(over) if over else lent() as connection:
+def writing(*, durable: bool = True) -> Iterator[PoolProxiedConnection]:
+    """Run one write transaction over a connection that is lent, as `database.transaction` does."""
+    dialect = db.engine.dialect
+    with lent() as connection, turn_to_write(db.engine):
         try:
-            yield prepared, connection
-        except prepared.dialect.loaded_dbapi.Error as error:
-            raise _failure(prepared.dialect, error, connection, prepared.text) from error
+            _let(partial(_begin, durable=durable), connection)
+            yield connection
+            _let(dialect.do_commit, connection)
+        except BaseException:
+            if connection.is_valid:  # one that broke was let go, and its transaction with it
+                _let(dialect.do_rollback, connection)
+            raise
+
+
+def look_up(statement: _Statement, parameters: Mapping[str, Any], over: Over | None = None) -> Any:
+    """Return the one row that a statement finds or returns, a named tuple, or None.
+
+    Without a connection, one is lent. Raises `DBAPIError` as SQLAlchemy does.
+    """
+    prepared = _prepared(statement, db.engine.dialect)
+    found = _send(prepared, parameters, over, _ONE)
+    return None if found is None else prepared.row_of(found)
+
+
+def look_up_all(
+    statement: _Statement, parameters: Mapping[str, Any], over: Over | None = None
+) -> Sequence[Any]:
+    """Return all rows that a statement finds or returns, as `look_up` does with one."""
+    prepared = _prepared(statement, db.engine.dialect)
+    return [prepared.row_of(found) for found in _send(prepared, parameters, over, _ALL)]
+
+
+def run(statement: _Statement, parameters: Mapping[str, Any], over: Over) -> int:
+    """Return how many rows a statement changed, within the caller's transaction."""
+    return _send(_prepared(statement, db.engine.dialect), parameters, over, _COUNT)
+
+
+def change(statement: Update, parameters: Mapping[str, Any], over: PoolProxiedConnection) -> int:
+    """Return how many rows a single UPDATE changed; it is committed, and on disk.
+
+    On SQLite it takes its turn among the writers, and there needs no BEGIN.
+    """
+    dialect = db.engine.dialect
+    with turn_to_write(db.engine):
+        if dialect.name == "sqlite":
+            sqlite.write_durably(over)
+        changed = run(statement, parameters, over)
+        _let(dialect.do_commit, over)
+        return changed
+
+
+def _begin(connection: PoolProxiedConnection, *, durable: bool) -> None:
+    if db.engine.dialect.name == "sqlite":
+        sqlite.begin_to_write(connection, durable=durable)
+    elif not durable:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(DO_NOT_WAIT)
+
+
+_ONE: _Taking[Any] = methodcaller("fetchone")
+_ALL: _Taking[Sequence[Any]] = methodcaller("fetchall")
+_COUNT: _Taking[int] = attrgetter("rowcount")
+
+
+def _send(
+    prepared: "_Prepared", parameters: Mapping[str, Any], over: Over | None, take: _Taking[_T]
+) -> _T:
+    """Send a statement and return what is taken of its cursor."""
+    if over is None:
+        with lent() as connection:
+            return _send(prepared, parameters, connection, take)
+    connection = over.connection().connection if isinstance(over, Session) else over
+    dialect = prepared.dialect
+    try:
+        cursor = connection.cursor()
+        try:
+            dialect.do_execute(cursor, prepared.text, prepared.bound(parameters))
+            return take(cursor)
+        finally:
+            cursor.close()
+    except dialect.loaded_dbapi.Error as error:
+        raise _failure(dialect, error, connection, prepared.text) from error
+
+
+def _let(do: Callable[[PoolProxiedConnection], object], connection: PoolProxiedConnection) -> None:
+    """Let the driver do something. Raises `DBAPIError` as SQLAlchemy does."""
+    dialect = db.engine.dialect
+    try:
+        do(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise _failure(dialect, error, connection) from error
 
 
 def _failure(
@@ -115,59 +171,78 @@ def _prepared(statement: _Statement, dialect: Dialect) -> "_Prepared":
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A statement as one kind of database is sent it. A converter of None leaves values be."""
+    """A statement as one kind of database is sent it. A converter of None leaves values be.
+
+    `values` are the statement's own, which no parameter names, as they are sent. `places` is the
+    order in which values are sent, None where they are sent by name.
+    """
 
     dialect: Dialect
     text: str
-    binds: tuple[tuple[str, _Converter | None], ...]
-    columns: tuple[_Converter | None, ...]
+    values: Mapping[str, Any]
+    converters: tuple[tuple[str, _Converter | None], ...]
+    places: tuple[str, ...] | None
+    columns: tuple[tuple[int, _Converter], ...]
     row: Callable[..., Any]
 
     @classmethod
     def of(cls, statement: _Statement, dialect: Dialect) -> "_Prepared":
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - as every statement's is
-        names = compiled.positiontup if compiled.positional else compiled.binds
-        columns = statement.selected_columns if isinstance(statement, Select) else ()
+        converters = {
+            name: _type(bind.type, dialect).bind_processor(dialect)
+            for name, bind in compiled.binds.items()
+        }
+        own = {name for name, bind in compiled.binds.items() if bind.unique}
+        returned = _returned(statement)
+        to_convert = (
+            (place, _type(column.type, dialect).result_processor(dialect, None))
+            for place, column in enumerate(returned)
+        )
         return cls(
             dialect=dialect,
             text=str(compiled),
-            binds=tuple(
-                (name, _type(compiled.binds[name].type, dialect).bind_processor(dialect))
-                for name in names or ()
+            values={
+                name: _converted(compiled.binds[name].effective_value, converters[name])
+                for name in own
+            },
+            converters=tuple(
+                (name, convert) for name, convert in converters.items() if name not in own
             ),
-            columns=tuple(
-                _type(column.type, dialect).result_processor(dialect, None) for column in columns
-            ),
-            row=namedtuple("Row", [column.name for column in columns], rename=True),  # noqa: PYI024 - only the statement knows the names
+            places=tuple(compiled.positiontup or ()) if compiled.positional else None,
+            columns=tuple((place, convert) for place, convert in to_convert if convert),
+            row=_row_type([column.name for column in returned]),
         )
 
-    def count(self, connection: PoolProxiedConnection, parameters: Mapping[str, Any]) -> int:
-        """Return how many rows the statement concerned."""
-        with closing(connection.cursor()) as cursor:
-            self.dialect.do_execute(cursor, self.text, self._bound(parameters))
-            return int(cursor.rowcount)
+    def bound(self, parameters: Mapping[str, Any]) -> Any:
+        """Return the parameters as the driver is given them."""
+        values = dict(self.values)
+        for name, convert in self.converters:
+            values[name] = _converted(parameters[name], convert)
+        return values if self.places is None else tuple([values[name] for name in self.places])
 
-    def one(self, connection: PoolProxiedConnection, parameters: Mapping[str, Any]) -> Any:
-        """Return the row it finds, or None."""
-        with closing(connection.cursor()) as cursor:
-            self.dialect.do_execute(cursor, self.text, self._bound(parameters))
-            found = cursor.fetchone()
-        if found is None:
-            return None
-        return self.row(
-            *(
-                value if convert is None else convert(value)
-                for convert, value in zip(self.columns, found, strict=True)
-            )
-        )
+    def row_of(self, found: Sequence[Any]) -> Any:
+        """Return a row with its values as the statement's types have them."""
+        row = list(found)
+        for place, convert in self.columns:
+            row[place] = convert(row[place])
+        return self.row(row)
 
-    def _bound(self, parameters: Mapping[str, Any]) -> Any:
-        values = [
-            (name, parameters[name] if convert is None else convert(parameters[name]))
-            for name, convert in self.binds
-        ]
-        return tuple(value for _, value in values) if self.dialect.positional else dict(values)
+
+def _row_type(names: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
+    row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc] # noqa: PYI024 - only the statement knows the names
+    make: Callable[[Sequence[Any]], Any] = row._make
+    return make
+
+
+def _converted(value: Any, convert: _Converter | None) -> Any:
+    return value if convert is None else convert(value)
+
+
+def _returned(statement: _Statement) -> Sequence[Any]:
+    if isinstance(statement, Select):
+        return list(statement.selected_columns)
+    return list(statement.exported_columns)
 
 
 def _type(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

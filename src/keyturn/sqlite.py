@@ -22,11 +22,9 @@ from keyturn.errors import UnavailableError
 _BEGIN = "sqlite_begin"
 _DURABLE = "sqlite_durable"
 
-# Execution options: of a transaction that takes the write lock as it begins, and of a connection
-# that reads with one statement, for which SQLite needs no transaction. Without them, a transaction
-# takes its lock with its first write.
+# Execution option of a transaction that takes the write lock as it begins. Without it, a
+# transaction takes its lock with its first write.
 WRITING = {_BEGIN: "BEGIN IMMEDIATE"}
-READING = {_BEGIN: None}
 
 # Of a transaction that a power cut may undo, though it was committed: nothing waits for the disk.
 FORGETTABLE = {_DURABLE: False}
@@ -55,11 +53,8 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
 
     def on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        begin = options.get(_BEGIN, "BEGIN")
-        if begin is None:
-            return
         write_durably(connection.connection, durable=options.get(_DURABLE, True))
-        connection.exec_driver_sql(begin)
+        connection.exec_driver_sql(options.get(_BEGIN, "BEGIN"))
 
     engine.update_execution_options(**{_PATIENCE: busy_timeout})
     event.listen(engine, "connect", on_connect)
@@ -73,6 +68,12 @@ def write_durably(connection: PoolProxiedConnection, *, durable: bool = True) ->
         driver = cast("sqlite3.Connection", connection.dbapi_connection)
         driver.execute(f"PRAGMA synchronous = {level}")
         connection.info[_SYNCHRONOUS] = level
+
+
+def begin_to_write(connection: PoolProxiedConnection, *, durable: bool = True) -> None:
+    """Begin a transaction that takes the write lock."""
+    write_durably(connection, durable=durable)
+    cast("sqlite3.Connection", connection.dbapi_connection).execute(WRITING[_BEGIN])
 
 
 @contextmanager

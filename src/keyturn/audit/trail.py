@@ -26,7 +26,8 @@ from sqlalchemy.orm import Session
 
 from keyturn.audit import actor
 from keyturn.audit.models import AuditEvent, Kind
-from keyturn.database import batch, delete_rows
+from keyturn.database import batch
+from keyturn.single import Over, run
 
 PURGE_BATCH = 1000
 PURGED_WITH_A_LOGIN = 100  # more than most logins add
@@ -65,7 +66,7 @@ _DELETE_OLD = delete(_EVENTS).where(
 
 
 def record(
-    session: Session,
+    over: Over,
     kind: Kind,
     *,
     now: datetime,
@@ -88,7 +89,7 @@ def record(
         **vars(actor.current()),
         "detail": detail or None,
     }
-    session.execute(_INSERT, entry)
+    run(_INSERT, entry, over)
 
 
 def is_recorded(
@@ -157,9 +158,9 @@ def purge(session: Session, *, before: datetime, now: datetime) -> int:
                 return total
 
 
-def delete_old(session: Session, *, before: datetime, limit: int) -> int:
+def delete_old(over: Over, *, before: datetime, limit: int) -> int:
     """Delete up to `limit` entries from before a time, within the caller's transaction."""
-    return delete_rows(session, _DELETE_OLD, {"first": _first_id(before), "most": limit})
+    return run(_DELETE_OLD, {"first": _first_id(before), "most": limit}, over)
 
 
 def _first_id(time: datetime) -> UUID:

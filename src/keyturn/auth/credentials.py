@@ -15,6 +15,7 @@ from keyturn.database import retried, transaction
 from keyturn.errors import UnknownUserError, WrongPasswordError
 from keyturn.passwords import Passwords
 from keyturn.policy import PasswordPolicy
+from keyturn.single import writing
 from keyturn.throttle import attempts
 from keyturn.throttle.budgets import Budgets
 from keyturn.users.models import User
@@ -87,14 +88,14 @@ def confirm(
     if user is None:  # deleted a moment ago
         raise WrongPasswordError
     claims = budgets.of_confirmation(user.email, login_id)
-    with attempts.claimed(session, claims, now=now):
+    with attempts.claimed(claims, now=now):
         right = passwords.verify(password, user.password_hash).right
     if not right:
         with transaction(session):
             _record(session, failure, user_id, now=now, login_id=login_id)
         raise WrongPasswordError
-    with transaction(session, durable=False):
-        attempts.give_back(session, claims)
+    with writing(durable=False) as connection:
+        attempts.give_back(connection, claims)
     return user.password_hash
 
 

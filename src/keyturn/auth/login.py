@@ -3,11 +3,12 @@
 Statements are built once and of tables, as in `keyturn.auth.rotation`.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from keyturn import notes
@@ -15,11 +16,11 @@ from keyturn.audit import trail
 from keyturn.audit.models import Kind
 from keyturn.auth import sessions
 from keyturn.auth.models import LOGINS, TOKEN_STATE
-from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, TokenIssuer
+from keyturn.auth.tokens import Client, IssuedTokens, Lifetimes, LoginState, TokenIssuer
 from keyturn.database import transaction
 from keyturn.errors import InvalidCredentialsError
 from keyturn.passwords import Passwords
-from keyturn.single import look_up
+from keyturn.single import Over, look_up, run, writing
 from keyturn.throttle import attempts
 from keyturn.throttle.budgets import Budgets
 from keyturn.users.models import USERS
@@ -48,6 +49,7 @@ _COLUMNS = (
     _login.user_agent,
     _login.ip_address,
     _login.replays,
+    _login.client_changed,
 )
 
 # While the hash was computed, the password may have been changed or the user disabled: then there
@@ -82,7 +84,7 @@ class _Found(Protocol):
 
 @notes.event("login")
 def log_in(
-    session: Session,
+    session: Callable[[], Session],
     *,
     email: str,
     password: str,
@@ -99,7 +101,8 @@ def log_in(
 ) -> IssuedTokens:
     """Check a password and begin a login. `email` is in its one form.
 
-    The login of the refresh token it `replaces` ends, whoever's it is (ASVS 7.2.4).
+    The login of the refresh token it `replaces` ends, whoever's it is (ASVS 7.2.4): that alone
+    needs a session, which `session` gives.
     Raises `InvalidCredentialsError` for a wrong password, an unknown e-mail and a disabled user
     alike, after the same work, and `TooManyAttemptsError`. The attempt is claimed before the
     password is checked, and given back where the login begins. The hashing happens outside of any
@@ -111,38 +114,36 @@ def log_in(
         notes.add(user=user.id)
     device = issuer.device.device_of(device_token, user.id if user else None)
     claims = budgets.of_login(email, client.ip_address, device)
-    with attempts.claimed(session, claims, now=now):
+    with attempts.claimed(claims, now=now):
         verdict = passwords.verify(password, user.password_hash if user else None)
     if user is None or user.disabled_at is not None or not verdict.right:
-        _record_failure(session, user, audit_retention, now)
+        _record_failure(user, audit_retention, now)
         raise InvalidCredentialsError
-    with transaction(session):
-        login = _begin(session, user, client, lifetimes, now)
+    with writing() if replaced is None else transaction(session()) as over:
+        login = _begin(over, user, client, lifetimes, now)
         if verdict.new_hash is not None:
-            session.execute(_REHASH, {"of": user.id, "new_hash": verdict.new_hash})
-        sessions.delete_dead(session, before=now - retention, limit=PURGED_WITH_A_LOGIN)
-        attempts.give_back(session, claims)
+            run(_REHASH, {"of": user.id, "new_hash": verdict.new_hash}, over)
+        sessions.delete_dead(over, before=now - retention, limit=PURGED_WITH_A_LOGIN)
+        attempts.give_back(over, claims)
         notes.add(login=login.id)
-        trail.record(session, Kind.LOGIN, now=now, user_id=user.id, login_id=login.id)
-        _sweep_trail(session, audit_retention, now)
-        if replaced is not None:
+        trail.record(over, Kind.LOGIN, now=now, user_id=user.id, login_id=login.id)
+        _sweep_trail(over, audit_retention, now)
+        if replaced is not None and isinstance(over, Session):
             which = LOGINS.c.id == replaced.login_id
-            sessions.end_logins(session, which, reason=sessions.REPLACED, now=now)
+            sessions.end_logins(over, which, reason=sessions.REPLACED, now=now)
         return issuer.for_device(login, device or uuid4(), now)
 
 
-def _record_failure(
-    session: Session, user: _Found | None, audit_retention: timedelta, now: datetime
-) -> None:
-    with transaction(session):
+def _record_failure(user: _Found | None, audit_retention: timedelta, now: datetime) -> None:
+    with writing() as connection:
         trail.record(
-            session,
+            connection,
             Kind.LOGIN_FAILED,
             now=now,
             reason=_why_not(user),
             user_id=user.id if user else None,
         )
-        _sweep_trail(session, audit_retention, now)
+        _sweep_trail(connection, audit_retention, now)
 
 
 def _why_not(user: _Found | None) -> str:
@@ -151,17 +152,17 @@ def _why_not(user: _Found | None) -> str:
     return WRONG_PASSWORD if user.disabled_at is None else DISABLED
 
 
-def _sweep_trail(session: Session, audit_retention: timedelta, now: datetime) -> None:
-    trail.delete_old(session, before=now - audit_retention, limit=trail.PURGED_WITH_A_LOGIN)
+def _sweep_trail(over: Over, audit_retention: timedelta, now: datetime) -> None:
+    trail.delete_old(over, before=now - audit_retention, limit=trail.PURGED_WITH_A_LOGIN)
 
 
 def _begin(
-    session: Session,
+    over: Over,
     user: _Found,
     client: Client,
     lifetimes: Lifetimes,
     now: datetime,
-) -> Row[*tuple[Any, ...]]:
+) -> LoginState:
     ends_at = now + lifetimes.absolute
     login = {
         "id": uuid4(),
@@ -174,8 +175,9 @@ def _begin(
         "user_agent": client.user_agent,
         "ip_address": client.ip_address,
         "replays": 0,
+        "client_changed": False,
     }
-    begun = session.execute(_BEGIN, {**login, "checked_hash": user.password_hash}).one_or_none()
+    begun: LoginState | None = look_up(_BEGIN, {**login, "checked_hash": user.password_hash}, over)
     if begun is None:
         raise InvalidCredentialsError
     return begun

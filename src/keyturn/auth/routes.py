@@ -63,7 +63,7 @@ def begin_login(transport: Transport, *, email: str, password: str) -> IssuedTok
     """
     known = services()
     tokens = login.log_in(
-        db.session(),
+        db.session,
         email=email,
         password=password,
         replaces=transport.held(),

@@ -14,8 +14,9 @@ from keyturn.audit.models import Kind
 from keyturn.auth import revocations
 from keyturn.auth.models import LOGINS, RefreshToken, is_live
 from keyturn.auth.tokens import TokenIssuer
-from keyturn.database import UtcDateTime, batch, delete_rows, retried, transaction
+from keyturn.database import UtcDateTime, batch, retried, transaction
 from keyturn.errors import KeyturnError, UnknownLoginError
+from keyturn.single import Over, run
 from keyturn.tokens.refresh import PresentedToken
 
 LOGGED_OUT = "logout"
@@ -154,12 +155,12 @@ def purge_lag(session: Session, *, before: datetime) -> timedelta:
     return max(before - oldest, timedelta()) if oldest else timedelta()
 
 
-def delete_dead(session: Session, *, before: datetime, limit: int) -> int:
+def delete_dead(over: Over, *, before: datetime, limit: int) -> int:
     """Delete up to `limit` logins that expired before a time, within the caller's transaction.
 
     A login that was ended is kept until then, too: as long as one of its tokens is in date.
     """
-    deleted = delete_rows(session, _DELETE_DEAD, {"before": before, "most": limit})
+    deleted = run(_DELETE_DEAD, {"before": before, "most": limit}, over)
     if deleted > 0:
         notes.add(purged=deleted)
     return deleted

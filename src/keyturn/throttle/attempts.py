@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from math import ceil
 from typing import Any, cast
 
-from sqlalchemy import Row, Table, bindparam, case, delete, select, update
+from sqlalchemy import Table, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from keyturn.database import by_dialect, delete_rows, retried, transaction
 from keyturn.errors import BusyError, TooManyAttemptsError
-from keyturn.single import look_up_all
+from keyturn.single import Over, look_up, look_up_all, run, writing
 from keyturn.throttle.budgets import Claim, microseconds
 from keyturn.throttle.models import SpentBudget
 
@@ -48,9 +49,11 @@ def _claim(insert: Callable[[Table], Any]) -> Any:
     ).returning(_budget.key)
 
 
-_READ = select(_budget.key, _budget.full_at, _budget.claimed_at).where(
-    _budget.key.in_(bindparam("keys", expanding=True))
-)
+@cache
+def _read(count: int) -> Any:
+    keys: list[Any] = [bindparam(f"key_{number}") for number in range(count)]
+    return select(_budget.key, _budget.full_at, _budget.claimed_at).where(_budget.key.in_(keys))
+
 
 _GIVE_BACK = (
     update(_BUDGETS)
@@ -71,38 +74,40 @@ _SWEEP = delete(_BUDGETS).where(
 
 
 @contextmanager
-def claimed(session: Session, claims: Sequence[Claim], *, now: datetime) -> Iterator[None]:
+def claimed(claims: Sequence[Claim], *, now: datetime) -> Iterator[None]:
     """Claim an attempt, which is made within; it is given back if the service is too busy for it.
 
     Raises `TooManyAttemptsError`.
     """
-    claim(session, claims, now=now)
+    claim(claims, now=now)
     try:
         yield
     except BusyError:
-        with transaction(session, durable=False):
-            give_back(session, claims)
+        with writing(durable=False) as connection:
+            give_back(connection, claims)
         raise
 
 
 @retried
-def claim(session: Session, claims: Sequence[Claim], *, now: datetime) -> None:
-    """Take one attempt from every budget, or from none. Raises `TooManyAttemptsError`."""
+def claim(claims: Sequence[Claim], *, now: datetime) -> None:
+    """Take one attempt from every budget, or from none. Raises `TooManyAttemptsError`.
+
+    To be called outside of any transaction.
+    """
     at = microseconds(now)
-    keys = {"keys": [claim.key for claim in claims]}
     # Without a lock, so that a flood of refusals stands in nobody's way.
-    _refuse_spent(claims, look_up_all(_READ, keys), at)
-    with transaction(session, durable=False):
-        granted = set(session.scalars(_claim(session), [_row(claim, at) for claim in claims]))
-        if len(granted) < len(claims):
-            lacking = [claim for claim in claims if claim.key not in granted]
-            _refuse_spent(lacking, session.execute(_READ, keys).all(), at)
-        session.execute(_SWEEP, {"at": at})
+    _refuse_spent(claims, at)
+    with writing(durable=False) as connection:
+        lacking = [it for it in claims if look_up(_claim(), _row(it, at), connection) is None]
+        if lacking:
+            _refuse_spent(lacking, at, connection)
+        run(_SWEEP, {"at": at}, connection)
 
 
-def give_back(session: Session, claims: Sequence[Claim]) -> None:
+def give_back(over: Over, claims: Sequence[Claim]) -> None:
     """Put a claimed attempt back, within the caller's transaction: it was no wrong guess."""
-    session.execute(_GIVE_BACK, [{"claimed": claim.key} for claim in claims])
+    for claim in claims:
+        run(_GIVE_BACK, {"claimed": claim.key}, over)
 
 
 def _row(claim: Claim, at: int) -> dict[str, Any]:
@@ -117,14 +122,16 @@ def _row(claim: Claim, at: int) -> dict[str, Any]:
     }
 
 
-def _refuse_spent(claims: Sequence[Claim], spent: Sequence[Row[str, int, int]], at: int) -> None:
+def _refuse_spent(claims: Sequence[Claim], at: int, over: Over | None = None) -> None:
+    keys = {f"key_{number}": claim.key for number, claim in enumerate(claims)}
+    spent = look_up_all(_read(len(claims)), keys, over)
     full_at = {budget.key: _full_at(budget, at) for budget in spent}
     wait = max(claim.wait(full_at.get(claim.key, at), at) for claim in claims)
     if wait > 0:
         raise TooManyAttemptsError(retry_after=ceil(wait / 1_000_000))
 
 
-def _full_at(budget: Row[str, int, int], at: int) -> int:
+def _full_at(budget: Any, at: int) -> int:
     """Return when a budget is full again, as `_claim` reckons."""
     ahead = budget.claimed_at - at
     return int(budget.full_at - ahead if ahead > _STEP else budget.full_at)

@@ -38,7 +38,7 @@ def create(session: Session, *, name: str, email: str, password_hash: str, now: 
         "created_at": now,
     }
     with transaction(session):
-        holder = session.scalar(_upsert(session), user)
+        holder = session.scalar(_upsert(), user)
         kind = Kind.USER_CREATED if holder == user["id"] else Kind.USER_EXISTS
         trail.record(session, kind, now=now, user_id=holder)
     if kind is Kind.USER_EXISTS:

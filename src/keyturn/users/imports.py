@@ -100,7 +100,7 @@ def _store(
         return {}
     emails = [user["email"] for user in users]
     with transaction(session):
-        created = session.scalars(_add(session), users).all()
+        created = session.scalars(_add(), users).all()
         known = session.scalars(_KNOWN, {"emails": emails}).all()
         _record(session, users, {*created}, now)
         if dry_run:

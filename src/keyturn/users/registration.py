@@ -35,7 +35,7 @@ def register(
     Raises `WeakPasswordError`, `TooManyAttemptsError` and, if not private, `EmailTakenError`.
     """
     policy.check(password, email, name)
-    with attempts.claimed(session, budgets.of_stranger(address), now=now):
+    with attempts.claimed(budgets.of_stranger(address), now=now):
         password_hash = passwords.hash(password)
     try:
         user = accounts.create(
