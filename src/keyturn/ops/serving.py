@@ -14,6 +14,7 @@ from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
+from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.workers.gthread import ThreadWorker
 
 from keyturn.ops.logs import Forwarder
@@ -129,6 +130,39 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         while before < self.nr_conns < self.worker_connections:
             before = self.nr_conns
             super().accept(listener)
+
+
+class Response(GunicornResponse):  # type: ignore[misc] # gunicorn has no types
+    """Sends its headers together with the first part of its body, and so mostly all at once.
+
+    gunicorn sends them by themselves. That is a packet more, which wakes the client too early, and
+    another time that this thread lets go of Python's lock.
+    """
+
+    sock: Any
+
+    def write(self, arg: bytes) -> None:
+        """Send a part of the body, the first one with the headers."""
+        if self.headers_sent:
+            super().write(arg)
+            return
+        peer = self.sock
+        self.sock = together = _Collecting()
+        try:
+            super().write(arg)
+        finally:
+            self.sock = peer
+        peer.sendall(b"".join(together.parts))
+
+
+class _Collecting:
+    """As much of a socket as gunicorn writes to."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def sendall(self, part: bytes) -> None:
+        self.parts.append(part)
 
 
 def _see_off(peer: socket.socket) -> None:
