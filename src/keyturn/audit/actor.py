@@ -69,7 +69,10 @@ def by_client(serve: Wsgi) -> Wsgi:
     """Let a WSGI application act for the client of each request."""
 
     def serve_client(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        with acting(Actor.of_request(environ)):
+        token = _current.set(Actor.of_request(environ))
+        try:
             return serve(environ, start_response)
+        finally:
+            _current.reset(token)
 
     return serve_client

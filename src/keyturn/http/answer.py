@@ -16,7 +16,7 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 def _json(document: object) -> Response:
     text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
-    return current_app.response_class(text, mimetype=JSON)
+    return current_app.response_class(text, content_type=JSON)
 
 
 def answers(

@@ -85,18 +85,18 @@ def _as_json(_: WrappedLogger, __: str, line: _Line) -> bytes:
 
 def _for_people() -> Processor:
     # structlog's ConsoleRenderer aligns and colours each pair, which takes three times as long.
-    pairs = structlog.processors.KeyValueRenderer()  # what is no printable character is escaped
     is_terminal = sys.stderr.isatty()
     styles = structlog.dev.ConsoleRenderer.get_default_level_styles(is_terminal)
     reset = structlog.dev.RESET_ALL if is_terminal else ""
 
-    def as_text(logger: WrappedLogger, _: str, line: _Line) -> bytes:
+    def as_text(_: WrappedLogger, __: str, line: _Line) -> bytes:
         time, level, event, error = (
             line.pop(name, None) for name in ("time", "level", "event", "exc_info")
         )
-        shown = {name: str(it) if isinstance(it, UUID) else it for name, it in line.items()}
+        # What is no printable character is escaped.
+        pairs = [f"{name}={str(it) if isinstance(it, UUID) else it!r}" for name, it in line.items()]
         trace = "".join(format_exception(error)) if error else ""
         head = f"{time.isoformat(' ', 'seconds')} {styles[level]}{level:7}{reset} {event:30}"
-        return f"{head} {pairs(logger, level, shown)}\n{trace}".encode()
+        return f"{head} {' '.join(pairs)}\n{trace}".encode()
 
     return as_text
