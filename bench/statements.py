@@ -87,8 +87,7 @@ def _ways(app: Flask, file: Path) -> dict[str, Callable[[], Any]]:
 
     def pooled() -> Any:
         with db.engine.connect() as connection:
-            reading = connection
-            return reading.execute(LIVE_PRINCIPAL, keys).one_or_none()
+            return connection.execute(LIVE_PRINCIPAL, keys).one_or_none()
 
     return {
         "sqlite3": lambda: plain.execute(sent, parameters).fetchone(),
