@@ -12,9 +12,7 @@ from zlib import crc32
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
-    CursorResult,
     DateTime,
-    Delete,
     Dialect,
     Engine,
     MetaData,
@@ -154,16 +152,6 @@ def by_dialect(build: Callable[[Callable[[Table], Any]], _R]) -> Callable[[], _R
         return build(import_module(f"sqlalchemy.dialects.{name}").insert)
 
     return lambda: built(db.engine.dialect.name)
-
-
-def delete_rows(
-    session: Session, statement: Delete, parameters: dict[str, Any] | None = None
-) -> int:
-    """Delete rows within the caller's transaction; return how many."""
-    deleted: CursorResult[Any] = session.execute(  # type: ignore[assignment] # a DELETE's result
-        statement, parameters
-    )
-    return deleted.rowcount
 
 
 def turn_to_write(engine: Engine) -> AbstractContextManager[None]:

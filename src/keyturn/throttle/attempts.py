@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Table, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
-from keyturn.database import by_dialect, delete_rows, retried, transaction
+from keyturn.database import by_dialect, retried, transaction
 from keyturn.errors import BusyError, TooManyAttemptsError
 from keyturn.single import Over, look_up, look_up_all, run, writing
 from keyturn.throttle.budgets import Claim, microseconds
@@ -20,7 +20,6 @@ SWEPT_WITH_A_CLAIM = 8  # more than an attempt adds, so that what is over cannot
 
 _BUDGETS = cast("Table", SpentBudget.__table__)
 _budget = _BUDGETS.c
-
 
 # Microseconds. A last claim that is further ahead was made before the clock was set back; one that
 # is not, by another host, whose clock is a little ahead.
@@ -149,4 +148,4 @@ def clear(session: Session, holder: str | None) -> int:
     """Fill the budgets of one holder, or all; return how many were not full."""
     of_holder = [] if holder is None else [_budget.holder == holder]
     with transaction(session):
-        return delete_rows(session, delete(_BUDGETS).where(*of_holder))
+        return session.connection().execute(delete(_BUDGETS).where(*of_holder)).rowcount
