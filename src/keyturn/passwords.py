@@ -6,30 +6,11 @@ from dataclasses import dataclass
 
 from passlib.context import CryptContext
 
+from keyturn.argon2id import OF_NO_PASSWORD, Argon2id
 from keyturn.foreign_hashes import FLASK_SECURITY, SCHEMES, forms
 from keyturn.hashing import HashingQueue
 
 MAX_LENGTH = 1024
-
-# OWASP Password Storage Cheat Sheet: m=19 MiB, t=2, p=1. Everything else is only read, and
-# replaced at the next login.
-_CONTEXT = {
-    "schemes": SCHEMES,
-    "deprecated": "auto",
-    "argon2__type": "ID",
-    "argon2__memory_cost": 19_456,
-    "argon2__time_cost": 2,
-    "argon2__parallelism": 1,
-}
-
-# The hash of no password, at the same parameters: a salt and a digest of zeros.
-_NOBODYS = "$argon2id$v=19$m={m},t={t},p={p}${salt}${digest}".format(
-    m=_CONTEXT["argon2__memory_cost"],
-    t=_CONTEXT["argon2__time_cost"],
-    p=_CONTEXT["argon2__parallelism"],
-    salt="A" * 22,
-    digest="A" * 43,
-)
 
 
 @dataclass(frozen=True)
@@ -48,7 +29,8 @@ class Passwords:
     """
 
     def __init__(self, queue: HashingQueue | None = None, *, hmac_key: str = "") -> None:
-        self._context = CryptContext(**_CONTEXT)
+        # Everything else is only read, and replaced at the next login.
+        self._context = CryptContext((Argon2id, *SCHEMES), deprecated="auto")
         self._hmac_key = hmac_key.encode()
         self.queue = queue or HashingQueue()
 
@@ -59,7 +41,7 @@ class Passwords:
     def verify(self, password: str, stored: str | None) -> Verdict:
         """Compare a password with a stored hash; None, for no such user, costs one hash as well."""
         if stored is None or not self.can_verify(stored):
-            stored = _NOBODYS
+            stored = OF_NO_PASSWORD
         return self.queue.run(self._compare, password, stored)
 
     def can_verify(self, stored: str) -> bool:
@@ -74,7 +56,7 @@ class Passwords:
         try:
             right = self._is_right(password, stored)
         except ValueError:  # a scheme that cannot take this password, as bcrypt and NUL
-            right = self._is_right(password, _NOBODYS)
+            right = self._is_right(password, OF_NO_PASSWORD)
         return Verdict(right, self._hash(password) if right and self._is_old(stored) else None)
 
     def _is_right(self, password: str, stored: str) -> bool:
