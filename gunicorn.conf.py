@@ -13,11 +13,13 @@ from http import HTTPStatus
 from dotenv import load_dotenv
 from gunicorn import util
 from gunicorn.http import wsgi
+from gunicorn.workers import gthread
 
 from keyturn.config import Settings
 from keyturn.database import db
 from keyturn.errors import ConfigurationError, UnavailableError
-from keyturn.ops.serving import Response, Worker
+from keyturn.ops.connections import Connection, Response
+from keyturn.ops.serving import Worker
 from keyturn.services import EXTENSION, services
 
 load_dotenv()
@@ -139,3 +141,4 @@ def write_problem(sock, status, _reason, _message):
 util.write_error = write_problem
 util.close_graceful = util.close  # in the main loop; the worker's threads have seen clients off
 wsgi.Response = Response
+gthread.TConn = Connection

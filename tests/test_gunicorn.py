@@ -1,10 +1,13 @@
 """The service as it is deployed: real gunicorn, several workers, a SQLite file."""
 
+import os
+import re
 import select
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import flask_migrate
 import jwt
@@ -191,3 +194,28 @@ def test_a_body_that_is_refused_unread_does_not_hide_the_answer(serve: Serve) ->
     body = b"x" * 1_000_000
     sent = head + b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     assert server.raw(sent).startswith(b"HTTP/1.1 415")
+
+
+def test_a_client_that_stays_has_its_socket_left_as_it_was(serve: Serve) -> None:
+    """Changing its mode for the main loop and back takes system calls with every request."""
+    server = serve(WEB_CONCURRENCY=1)
+    with socket.create_connection(("127.0.0.1", server.port), START_DEADLINE) as client:
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: keyturn\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        assert server.request("GET", "/livez").status == 200  # so the main loop has had it back
+        assert not _flags(server, client) & os.O_NONBLOCK
+
+
+def _flags(server: Server, client: socket.socket) -> int:
+    """The flags of the socket at which the server's worker has this client (man 5 proc)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = tuple(f":{port:04X}" for port in (server.port, client.getsockname()[1]))
+    (inode,) = (row[9] for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1]))
+    (pid,) = server.worker_pids()
+    (handle,) = (
+        link.name
+        for link in Path(f"/proc/{pid}/fd").iterdir()
+        if str(link.readlink()) == f"socket:[{inode}]"
+    )
+    (flags,) = re.findall(r"flags:\s+(\d+)", Path(f"/proc/{pid}/fdinfo/{handle}").read_text())
+    return int(flags, 8)

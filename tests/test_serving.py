@@ -1,4 +1,4 @@
-"""Which requests of a worker run, and how their answers leave: by hand, without a server."""
+"""Which requests of a worker run: by hand, without a server."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -9,7 +9,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import ThreadWorker
 
-from keyturn.ops.serving import Response, Worker
+from keyturn.ops.serving import Worker
 
 
 class Bench:
@@ -100,55 +100,9 @@ def test_the_main_loop_wakes_up_for_those_who_wait(bench: Bench) -> None:
     assert bench.polled == [1, 0.01]
 
 
-class Answered:
-    """An answer of three bytes of text, or of however many if it does not say."""
-
-    def __init__(self, *headers: tuple[str, str], method: str = "GET") -> None:
-        self.peer = mock.Mock()
-        request = mock.Mock(method=method, version=(1, 1), headers=[])
-        self.response = Response(request, self.peer, Config())
-        self.response.start_response("200 OK", [("Content-Type", "text/plain"), *headers])
-
-    @property
-    def sent(self) -> list[bytes]:
-        """What was sent, each packet by itself."""
-        return [call.args[0] for call in self.peer.sendall.call_args_list]
-
-
-LENGTH = ("Content-Length", "3")
-
-
-def test_headers_leave_together_with_the_body() -> None:
-    answer = Answered(LENGTH)
-    answer.response.write(b"abc")
-    answer.response.close()
-    (packet,) = answer.sent
-    head, _, body = packet.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"Content-Length: 3" in head
-    assert body == b"abc"
-
-
-def test_of_more_parts_the_first_leaves_with_the_headers() -> None:
-    answer = Answered()
-    for part in (b"ab", b"c"):
-        answer.response.write(part)
-    answer.response.close()
-    first, *others = answer.sent
-    assert first.endswith(b"\r\n\r\n2\r\nab\r\n")
-    assert others == [b"1\r\nc\r\n", b"0\r\n\r\n"]
-
-
-def test_an_answer_without_a_body_is_its_headers() -> None:
-    for answer in (Answered(LENGTH), Answered(LENGTH, method="HEAD")):
-        answer.response.close()
-        (packet,) = answer.sent
-        assert packet.endswith(b"\r\n\r\n")
-
-
-def test_where_the_client_is_gone_the_failure_is_told() -> None:
-    answer = Answered(LENGTH)
-    answer.peer.sendall.side_effect = BrokenPipeError
-    with pytest.raises(BrokenPipeError):
-        answer.response.write(b"abc")
-    assert answer.response.sock is answer.peer
+def test_the_arbiter_hears_now_and_then_that_the_worker_lives(bench: Bench) -> None:
+    with mock.patch.object(bench.worker.tmp, "notify") as heard:
+        for _ in range(4):
+            bench.worker.notify()
+            bench.now += 0.2
+    assert heard.call_count == 2

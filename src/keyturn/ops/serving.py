@@ -14,7 +14,6 @@ from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
-from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.workers.gthread import ThreadWorker
 
 from keyturn.ops.logs import Forwarder
@@ -27,6 +26,8 @@ _clients[:] = array("i", [_CLOSED] * len(_clients))
 _PATIENCE = 0.01  # seconds; a request that takes longer waits for something
 
 _HESITATION = 0.0005  # seconds; another worker that is free takes a client in sooner
+
+_HEARTBEAT = 0.5  # seconds; gunicorn would tell at every event, and wants to hear twice a minute
 
 _FAREWELL = 0.5  # seconds that a client has to close, before it is closed
 
@@ -59,6 +60,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._waiting: deque[Any] = deque()  # connections with a request that has not begun
         self._begun: dict[Any, float] = {}  # and those whose request has, with the time
         self._thread = threading.local()
+        self._notified = -inf
 
     def enqueue_req(self, conn: Any) -> None:
         """Begin a request, or let it wait while enough others run."""
@@ -92,7 +94,10 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def notify(self) -> None:
         """Tell the other workers how many clients this one has, as gunicorn that it lives."""
-        super().notify()
+        now = time.monotonic()
+        if now - self._notified >= _HEARTBEAT:
+            super().notify()
+            self._notified = now
         self._tell(self.nr_conns if self.alive else _CLOSED)
 
     def _tell(self, clients: int) -> None:
@@ -130,39 +135,6 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         while before < self.nr_conns < self.worker_connections:
             before = self.nr_conns
             super().accept(listener)
-
-
-class Response(GunicornResponse):  # type: ignore[misc] # gunicorn has no types
-    """Sends its headers together with the first part of its body, and so mostly all at once.
-
-    gunicorn sends them by themselves. That is a packet more, which wakes the client too early, and
-    another time that this thread lets go of Python's lock.
-    """
-
-    sock: Any
-
-    def write(self, arg: bytes) -> None:
-        """Send a part of the body, the first one with the headers."""
-        if self.headers_sent:
-            super().write(arg)
-            return
-        peer = self.sock
-        self.sock = together = _Collecting()
-        try:
-            super().write(arg)
-        finally:
-            self.sock = peer
-        peer.sendall(b"".join(together.parts))
-
-
-class _Collecting:
-    """As much of a socket as gunicorn writes to."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def sendall(self, part: bytes) -> None:
-        self.parts.append(part)
 
 
 def _see_off(peer: socket.socket) -> None:
