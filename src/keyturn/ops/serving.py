@@ -17,6 +17,7 @@ from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.gthread import ThreadWorker
 
 from keyturn.ops.logs import Forwarder
+from keyturn.ops.threads import Threads
 
 # How many clients each worker has, in memory that all workers share, by the worker's age.
 _CLOSED = 2**31 - 1  # of a place that has no worker which takes in clients
@@ -61,6 +62,10 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._begun: dict[Any, float] = {}  # and those whose request has, with the time
         self._thread = threading.local()
         self._notified = -inf
+
+    def get_thread_pool(self) -> Threads:
+        """Return the threads that serve requests."""
+        return Threads(self.cfg.threads)
 
     def enqueue_req(self, conn: Any) -> None:
         """Begin a request, or let it wait while enough others run."""
