@@ -33,6 +33,20 @@ def test_sqlite_keeps_what_it_answered(app: Flask) -> None:
     }
 
 
+def test_the_connection_that_was_used_last_is_used_next(app: Flask) -> None:
+    with app.app_context():
+        lent = [db.engine.raw_connection() for _ in range(3)]
+        drivers = [connection.dbapi_connection for connection in lent]
+        for at in (1, 0, 2):
+            lent[at].close()
+        again = [db.engine.raw_connection() for _ in range(3)]
+        assert [connection.dbapi_connection for connection in again] == [
+            drivers[at] for at in (2, 0, 1)
+        ]
+        for connection in again:
+            connection.close()
+
+
 def test_a_deleted_user_leaves_no_logins(api: Api, app: Flask) -> None:
     api.tokens()
     execute(app, User.__table__.delete())  # type: ignore[attr-defined] # a Table

@@ -175,6 +175,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "pool_size": settings.threads,
         "max_overflow": 0,
+        "pool_use_lifo": True,  # who was used last has the pages and statements of now
         "hide_parameters": True,  # an error's text must not show what was to be stored
     }
     if settings.database_url.get_backend_name() == "postgresql":
