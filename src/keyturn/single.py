@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from operator import attrgetter, methodcaller
 from typing import Any, TypeVar
 
-from sqlalchemy import Delete, Dialect, Insert, PoolProxiedConnection, Select, Update
+from sqlalchemy import Delete, Dialect, Engine, Insert, PoolProxiedConnection, Select, Update
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -28,8 +27,8 @@ from keyturn import sqlite
 from keyturn.database import DO_NOT_WAIT, db, turn_to_write
 
 _T = TypeVar("_T")
-_Taking = Callable[[DBAPICursor], _T]
 _Converter = Callable[[Any], Any]
+_Taking = Callable[["_Prepared", DBAPICursor], _T]
 _Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 
 Over = PoolProxiedConnection | Session
@@ -38,29 +37,23 @@ Over = PoolProxiedConnection | Session
 @contextmanager
 def lent() -> Iterator[PoolProxiedConnection]:
     """Lend a connection, to send several statements over it. Raises `DBAPIError`."""
-    engine = db.engine
-    try:
-        connection = engine.raw_connection()
-    except engine.dialect.loaded_dbapi.Error as error:
-        raise _failure(engine.dialect, error) from error
-    try:
+    with closing(_connection(db.engine)) as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager
 def writing(*, durable: bool = True) -> Iterator[PoolProxiedConnection]:
     """Run one write transaction over a connection that is lent, as `database.transaction` does."""
-    dialect = db.engine.dialect
-    with lent() as connection, turn_to_write(db.engine):
+    engine = db.engine
+    dialect = engine.dialect
+    with lent() as connection, turn_to_write(engine):
         try:
-            _let(partial(_begin, durable=durable), connection)
+            _let(dialect, partial(_begin, dialect, durable=durable), connection)
             yield connection
-            _let(dialect.do_commit, connection)
+            _let(dialect, dialect.do_commit, connection)
         except BaseException:
             if connection.is_valid:  # one that broke was let go, and its transaction with it
-                _let(dialect.do_rollback, connection)
+                _let(dialect, dialect.do_rollback, connection)
             raise
 
 
@@ -69,22 +62,19 @@ def look_up(statement: _Statement, parameters: Mapping[str, Any], over: Over | N
 
     Without a connection, one is lent. Raises `DBAPIError` as SQLAlchemy does.
     """
-    prepared = _prepared(statement, db.engine.dialect)
-    found = _send(prepared, parameters, over, _ONE)
-    return None if found is None else prepared.row_of(found)
+    return _send(statement, parameters, over, _one)
 
 
 def look_up_all(
     statement: _Statement, parameters: Mapping[str, Any], over: Over | None = None
 ) -> Sequence[Any]:
     """Return all rows that a statement finds or returns, as `look_up` does with one."""
-    prepared = _prepared(statement, db.engine.dialect)
-    return [prepared.row_of(found) for found in _send(prepared, parameters, over, _ALL)]
+    return _send(statement, parameters, over, _all)
 
 
 def run(statement: _Statement, parameters: Mapping[str, Any], over: Over) -> int:
     """Return how many rows a statement changed, within the caller's transaction."""
-    return _send(_prepared(statement, db.engine.dialect), parameters, over, _COUNT)
+    return _send(statement, parameters, over, _count)
 
 
 def change(statement: Update, parameters: Mapping[str, Any], over: PoolProxiedConnection) -> int:
@@ -92,51 +82,64 @@ def change(statement: Update, parameters: Mapping[str, Any], over: PoolProxiedCo
 
     On SQLite it takes its turn among the writers, and there needs no BEGIN.
     """
-    dialect = db.engine.dialect
-    with turn_to_write(db.engine):
+    engine = db.engine
+    dialect = engine.dialect
+    with turn_to_write(engine):
         if dialect.name == "sqlite":
             sqlite.write_durably(over)
         changed = run(statement, parameters, over)
-        _let(dialect.do_commit, over)
+        _let(dialect, dialect.do_commit, over)
         return changed
 
 
-def _begin(connection: PoolProxiedConnection, *, durable: bool) -> None:
-    if db.engine.dialect.name == "sqlite":
+def _begin(dialect: Dialect, connection: PoolProxiedConnection, *, durable: bool) -> None:
+    if dialect.name == "sqlite":
         sqlite.begin_to_write(connection, durable=durable)
     elif not durable:
         with closing(connection.cursor()) as cursor:
             cursor.execute(DO_NOT_WAIT)
 
 
-_ONE: _Taking[Any] = methodcaller("fetchone")
-_ALL: _Taking[Sequence[Any]] = methodcaller("fetchall")
-_COUNT: _Taking[int] = attrgetter("rowcount")
+def _one(prepared: "_Prepared", cursor: DBAPICursor) -> Any:
+    found = cursor.fetchone()
+    return None if found is None else prepared.row_of(found)
+
+
+def _all(prepared: "_Prepared", cursor: DBAPICursor) -> Sequence[Any]:
+    return [prepared.row_of(found) for found in cursor.fetchall()]
+
+
+def _count(_: "_Prepared", cursor: DBAPICursor) -> int:
+    return cursor.rowcount
 
 
 def _send(
-    prepared: "_Prepared", parameters: Mapping[str, Any], over: Over | None, take: _Taking[_T]
+    statement: _Statement, parameters: Mapping[str, Any], over: Over | None, take: _Taking[_T]
 ) -> _T:
     """Send a statement and return what is taken of its cursor."""
+    engine = db.engine
+    prepared = _prepared(statement, engine.dialect)
     if over is None:
-        with lent() as connection:
-            return _send(prepared, parameters, connection, take)
+        with closing(_connection(engine)) as connection:
+            return prepared.sent(connection, parameters, take)
     connection = over.connection().connection if isinstance(over, Session) else over
-    dialect = prepared.dialect
+    return prepared.sent(connection, parameters, take)
+
+
+def _connection(engine: Engine) -> PoolProxiedConnection:
+    """Take one of the pool's. Raises `DBAPIError` as SQLAlchemy does."""
     try:
-        cursor = connection.cursor()
-        try:
-            dialect.do_execute(cursor, prepared.text, prepared.bound(parameters))
-            return take(cursor)
-        finally:
-            cursor.close()
-    except dialect.loaded_dbapi.Error as error:
-        raise _failure(dialect, error, connection, prepared.text) from error
+        return engine.raw_connection()
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise _failure(engine.dialect, error) from error
 
 
-def _let(do: Callable[[PoolProxiedConnection], object], connection: PoolProxiedConnection) -> None:
+def _let(
+    dialect: Dialect,
+    do: Callable[[PoolProxiedConnection], object],
+    connection: PoolProxiedConnection,
+) -> None:
     """Let the driver do something. Raises `DBAPIError` as SQLAlchemy does."""
-    dialect = db.engine.dialect
     try:
         do(connection)
     except dialect.loaded_dbapi.Error as error:
@@ -213,6 +216,21 @@ class _Prepared:
             columns=tuple((place, convert) for place, convert in to_convert if convert),
             row=_row_type([column.name for column in returned]),
         )
+
+    def sent(
+        self, connection: PoolProxiedConnection, parameters: Mapping[str, Any], take: "_Taking[_T]"
+    ) -> _T:
+        """Send it and return what is taken of its cursor. Raises `DBAPIError`."""
+        dialect = self.dialect
+        try:
+            cursor = connection.cursor()
+            try:
+                dialect.do_execute(cursor, self.text, self.bound(parameters))
+                return take(self, cursor)
+            finally:
+                cursor.close()
+        except dialect.loaded_dbapi.Error as error:
+            raise _failure(dialect, error, connection, self.text) from error
 
     def bound(self, parameters: Mapping[str, Any]) -> Any:
         """Return the parameters as the driver is given them."""
