@@ -1,7 +1,8 @@
 """The app factory: puts the parts together."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -30,6 +31,12 @@ BLUEPRINTS = (
 )
 
 
+class _App(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Leave it as it is: nothing here is a coroutine, and Flask would look at each call."""
+        return func
+
+
 def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     """Build the service from the environment; `overrides` win over it.
 
@@ -37,7 +44,7 @@ def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
     """
     settings = Settings.load({**os.environ, **(overrides or {})})
     logs.configure(level=settings.log_level, readable=not settings.is_production)
-    app = Flask(__name__, static_folder=None)
+    app = _App(__name__, static_folder=None)
     if app.debug and settings.is_production:
         raise ConfigurationError("FLASK_DEBUG is refused where KEYTURN_ENV is production")
     app.config.update(

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import orjson
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 from marshmallow import Schema
 
 from keyturn.http.contract import JSON, Answer, Header, reads, sends
@@ -16,7 +16,7 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 def _json(document: object) -> Response:
     text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
-    return current_app.response_class(text, content_type=JSON)
+    return Response(text, content_type=JSON)
 
 
 def answers(
@@ -73,9 +73,7 @@ def answers_headers(
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             values = view(*args, **kwargs)
-            return current_app.response_class(
-                status=204, headers=list(zip(names, values, strict=True))
-            )
+            return Response(status=204, headers=list(zip(names, values, strict=True)))
 
         return sends(Answer(204, headers=headers))(wrapper)
 
@@ -120,7 +118,7 @@ def answers_document(
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             document = view(*args, **kwargs)
-            response = current_app.response_class(document.text, mimetype=JSON)
+            response = Response(document.text, mimetype=JSON)
             response.cache_control.public = True
             response.cache_control.max_age = document.max_age
             response.add_etag()
@@ -144,7 +142,8 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def protect(response: Response) -> Response:
-        if "Cache-Control" not in response.headers:
+        # Not `in response.headers`, which raises and catches an exception each time it is not.
+        if "cache-control" not in response.headers.keys(lower=True):
             response.headers.add("Cache-Control", "no-store")  # RFC 6749 section 5.1
         response.headers.add("X-Content-Type-Options", "nosniff")
         return response

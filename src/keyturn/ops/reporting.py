@@ -40,21 +40,22 @@ def init_app(app: Flask, *, believe_ids: bool, observe: Observer | None) -> None
             notes.end(token)
 
     def report(response: Response) -> Response:
+        asked = request._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - werkzeug's documented name
         known = notes.current()
         status = response.status_code
-        route = request.url_rule.rule if request.url_rule else None
-        seconds = perf_counter() - request.environ[_STARTED]
+        route = asked.url_rule.rule if asked.url_rule else None
+        seconds = perf_counter() - asked.environ[_STARTED]
         response.headers[HEADER] = known["request_id"]
         if observe is not None:
-            observe(route, request.method, status, seconds, known)
+            observe(route, asked.method, status, seconds, known)
         tell = getattr(log, _level(status, route, known))
         tell(
             known.get("event", "request"),
-            method=request.method,
+            method=asked.method,
             route=route,
             status=status,
             ms=round(seconds * 1000, 2),
-            address=request.remote_addr,
+            address=asked.remote_addr,
         )
         return response
 
