@@ -43,9 +43,11 @@ def refresh(url: str, tokens: Sequence[str], *, seconds: int) -> Load:
         return _read(_wrk(url, seconds, connections, threads=connections, more=script, tail=[file]))
 
 
-def login(url: str, body: dict[str, str], *, seconds: int, connections: int = CONNECTIONS) -> Load:
-    """Log in with one user's password, again and again."""
-    with _arguments([json.dumps(body)]) as file:
+def login(
+    url: str, users: Sequence[dict[str, str]], *, seconds: int, connections: int = CONNECTIONS
+) -> Load:
+    """Log in with the users' passwords in turns: an account has at most 100 attempts a second."""
+    with _arguments([json.dumps(user) for user in users]) as file:
         script = ["-s", str(LUA / "login.lua")]
         return _read(_wrk(url, seconds, connections, threads=2, more=script, tail=[file]))
 

@@ -6,12 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from tests.support.api import BOB
-
 from bench import flood, floors, load
 from bench.load import CONNECTIONS, Load
 from bench.report import Promise, Rates, ratio
-from bench.servers import UNTHROTTLED, Served, bare, keyturn, tutorial
+from bench.servers import UNTHROTTLED, USERS, Served, bare, keyturn, tutorial
 from bench.service import resident, service
 
 LEFT_OVER = 1  # seconds in which the logins end that nobody waits for any more
@@ -62,7 +60,7 @@ def _round(
     yield SQLITE, floors.sqlite_rate(seconds / 2)
     yield JWT, floors.jwt_rate(seconds / 2)
     yield ARGON2, floors.argon2_rate(seconds)
-    yield LOGINS, _clean(load.login(pairs.url + LOGIN, BOB, seconds=seconds)).rate
+    yield LOGINS, _clean(load.login(pairs.url + LOGIN, USERS, seconds=seconds)).rate
     time.sleep(LEFT_OVER)
 
 

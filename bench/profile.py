@@ -15,12 +15,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from tests.support.api import BOB
 from tests.support.server import ROOT
 
 from bench import load
 from bench.load import CONNECTIONS, Load
-from bench.servers import UNTHROTTLED, Served
+from bench.servers import UNTHROTTLED, USERS, Served
 from bench.service import ENVIRONMENT, service
 
 SECONDS = 8
@@ -53,7 +52,7 @@ def _routes(server: Served) -> dict[str, Send]:
         "auth-sessions": ask("/auth/sessions"),
         "auth-refresh": refresh,
         "auth-login": lambda seconds: load.login(
-            f"{server.url}/auth/login", BOB, seconds=seconds, connections=HASHING
+            f"{server.url}/auth/login", USERS, seconds=seconds, connections=HASHING
         ),
     }
 

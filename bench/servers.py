@@ -18,6 +18,7 @@ from tests.support.api import BOB
 from tests.support.server import ROOT, free_port
 
 from bench.service import JSON, PROGRAMS, service
+from keyturn.users.seeds import DEMO_USERS
 
 TUTORIAL = ROOT / "bench" / "tutorial"
 START_DEADLINE = 30  # seconds
@@ -28,6 +29,8 @@ UNTHROTTLED = {
     "THROTTLE_ADDRESS": "1000000/1",
     "THROTTLE_ALL": "1000000/1",
 }
+
+USERS = [{name: user[name] for name in ("email", "password")} for user in DEMO_USERS]
 
 
 @dataclass(frozen=True)

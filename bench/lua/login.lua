@@ -1,11 +1,14 @@
--- Logs in with the body that stands in a file.
+-- Logs in with the bodies that stand in a file, a line each, in turns.
+local messages = {}
+local sent = 0
+
 function init(args)
-  local file = io.open(args[1])
-  local body = file:read("*a")
-  file:close()
-  message = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, body)
+  for body in io.lines(args[1]) do
+    messages[#messages + 1] = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, body)
+  end
 end
 
 function request()
-  return message
+  sent = sent + 1
+  return messages[sent % #messages + 1]
 end
