@@ -68,11 +68,14 @@ def test_a_connection_takes_its_socket_over() -> None:
 class Answered:
     """An answer of three bytes of text, or of however many if it does not say."""
 
-    def __init__(self, *headers: tuple[str, str], method: str = "GET") -> None:
+    def __init__(
+        self, *headers: tuple[str, str], method: str = "GET", status: str = "200 OK"
+    ) -> None:
         self.peer = mock.Mock()
         request = mock.Mock(method=method, version=(1, 1), headers=[])
+        request.should_close.return_value = False
         self.response = Response(request, self.peer, Config())
-        self.response.start_response("200 OK", [("Content-Type", "text/plain"), *headers])
+        self.response.start_response(status, [("Content-Type", "text/plain"), *headers])
 
     @property
     def sent(self) -> list[bytes]:
@@ -117,3 +120,16 @@ def test_where_the_client_is_gone_the_failure_is_told() -> None:
     with pytest.raises(BrokenPipeError):
         answer.response.write(b"abc")
     assert answer.response.sock is answer.peer
+
+
+@pytest.mark.parametrize(
+    ("status", "connection"),
+    [("200 OK", b"keep-alive"), ("503 Service Unavailable", b"close"), ("500 Oh", b"keep-alive")],
+)
+def test_who_is_to_come_again_later_comes_by_a_new_connection(
+    status: str, connection: bytes
+) -> None:
+    answer = Answered(LENGTH, status=status)
+    answer.response.close()
+    assert b"Connection: " + connection in answer.sent[0]
+    assert answer.response.should_close() == (connection == b"close")

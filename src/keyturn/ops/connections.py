@@ -1,11 +1,14 @@
 """gunicorn's connections, with fewer system calls: each lets go of Python's lock, too."""
 
 import socket
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.http.wsgi import Response as GunicornResponse
 from gunicorn.workers.gthread import TConn
+
+_LATER = f"{HTTPStatus.SERVICE_UNAVAILABLE:d} "
 
 
 class Peer(socket.socket):
@@ -60,9 +63,18 @@ class Response(GunicornResponse):  # type: ignore[misc] # gunicorn has no types
     """Sends its headers together with the first part of its body, and so mostly all at once.
 
     gunicorn sends them by themselves. That is a packet more, which wakes the client too early.
+
+    Whoever is to come again later (503) comes by a new connection, and so perhaps to a worker that
+    has more time.
     """
 
     sock: Any
+
+    def start_response(self, status: str, *args: Any, **kwargs: Any) -> Any:
+        """Begin an answer, as WSGI has it (PEP 3333)."""
+        if status.startswith(_LATER):
+            self.force_close()
+        return super().start_response(status, *args, **kwargs)
 
     def write(self, arg: bytes) -> None:
         """Send a part of the body, the first one with the headers."""
