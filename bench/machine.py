@@ -13,7 +13,7 @@ def facts() -> str:
     model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    packages = ("gunicorn", "flask", "sqlalchemy", "pyjwt", "argon2-cffi")
+    packages = ("gunicorn", "flask", "sqlalchemy", "pyjwt", "argon2-cffi", "pynacl")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
     node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)
     return (

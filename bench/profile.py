@@ -3,7 +3,7 @@
 Draws a flame graph of each route under load into docs/pictures, and prints each library's share:
 of the moments in which a thread had a request, how often the innermost frame outside of the
 standard library was the library's. Waiting for the disk or for a lock counts; a thread that waits
-for work is `_worker` in the pictures, and left out of the shares.
+for work is `_next` or `_worker` in the pictures, and left out of the shares.
 """
 
 import re
@@ -30,6 +30,7 @@ PICTURES = ROOT / "docs" / "pictures"
 
 _FRAME = re.compile(r" \((?P<file>[^()]+?)(:\d+)?\)$")
 _STANDARD = sysconfig.get_path("stdlib")
+_THREADS = str(ROOT / "src" / "keyturn" / "ops" / "threads.py")  # as the standard library's
 _PACKAGES = sysconfig.get_path("purelib", vars={"base": str(ENVIRONMENT)})
 
 Send = Callable[[int], Load]
@@ -66,12 +67,12 @@ def _watch(pid: int, sends: Future[Load], *arguments: str) -> None:
 
 
 def library_of(file: str) -> str | None:
-    """Return the library that a file belongs to; None for the standard library's."""
+    """Return the library that a file belongs to; None for the standard one's and our threads."""
     if file.startswith(f"{_PACKAGES}/"):
         return file.removeprefix(f"{_PACKAGES}/").split("/")[0].removesuffix(".py")
-    if file.startswith(str(ROOT)):
-        return "keyturn"
-    return None if file.startswith((_STANDARD, "<")) else file
+    if file.startswith((_STANDARD, _THREADS, "<")):
+        return None
+    return "keyturn" if file.startswith(str(ROOT)) else file
 
 
 def shares(folded: str) -> Counter[str]:
