@@ -4,6 +4,7 @@ import http.client
 import os
 import secrets
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from tests.support.server import ROOT, Server
 
 Row = dict[str, Any]
 
-# The environment of `make run`: that of the tests has more in it, which takes time and memory.
+# The environment of `make run`: that of the tests has more in it, which takes time and memory. What
+# speaks to PostgreSQL is in that alone.
 ENVIRONMENT = ROOT / ".venv-run"
 PROGRAMS = ENVIRONMENT / "bin"
 
@@ -36,9 +38,11 @@ def service(*commands: str, **settings: str) -> Iterator[Server]:
             "PYTHON_DOTENV_DISABLED": "1",
             **settings,
         }
+        is_sqlite = environment["DATABASE_URL"].startswith("sqlite:")
+        programs = PROGRAMS if is_sqlite else Path(sys.executable).parent
         for command in ("db upgrade", "users seed", *commands):
-            _flask(environment, command)
-        server = Server(environment, programs=PROGRAMS)
+            _flask(programs, environment, command)
+        server = Server(environment, programs=programs)
         try:
             server.start()
             yield server
@@ -46,9 +50,9 @@ def service(*commands: str, **settings: str) -> Iterator[Server]:
             server.close()
 
 
-def _flask(environment: dict[str, str], command: str) -> None:
+def _flask(programs: Path, environment: dict[str, str], command: str) -> None:
     subprocess.run(
-        [str(PROGRAMS / "flask"), *command.split()],
+        [str(programs / "flask"), *command.split()],
         cwd=ROOT,
         env={**os.environ, **environment},
         check=True,
