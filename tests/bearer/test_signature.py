@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from jwt import PyJWK
 
-from keyturn.bearer import BearerError, StaticKeys, signature
+from keyturn.bearer import BearerError, StaticKeys
 from keyturn.bearer.claims import access_rules
 from keyturn.bearer.errors import ExpiredTokenError, InvalidTokenError
 from keyturn.bearer.verifier import Verifier
@@ -67,29 +67,30 @@ def test_the_signature_of_a_token_is_checked_once(
 def test_a_token_that_was_let_in_is_refused_once_its_key_is_gone(
     key: SigningKey, keys: Changing
 ) -> None:
-    token = signed_by(key)
-    signature.verify(token, keys)
+    verifier, token = Verifier(keys, RULES), signed_by(key)
+    assert verifier.verify(token)
     keys.keys.clear()
     with pytest.raises(InvalidTokenError):
-        signature.verify(token, keys)
+        verifier.verify(token)
 
 
 def test_a_token_that_was_let_in_is_refused_under_another_key_of_that_name(
     key: SigningKey, keys: Changing
 ) -> None:
-    token = signed_by(key)
-    signature.verify(token, keys)
+    verifier, token = Verifier(keys, RULES), signed_by(key)
+    assert verifier.verify(token)
+    keys.keys[:] = Changing(key_pair("ES256")).keys
     with pytest.raises(InvalidTokenError):
-        signature.verify(token, Changing(key_pair("ES256")))
+        verifier.verify(token)
 
 
 def test_a_token_that_was_let_in_is_refused_once_it_has_expired(
     key: SigningKey, keys: Changing
 ) -> None:
-    token = signed_by(key)
-    assert Verifier(keys, RULES).verify(token)
+    verifier, token = Verifier(keys, RULES), signed_by(key)
+    assert verifier.verify(token)
     with mock.patch("time.time", return_value=time.time() + 66), pytest.raises(ExpiredTokenError):
-        Verifier(keys, RULES).verify(token)
+        verifier.verify(token)
 
 
 def test_what_one_caller_does_to_the_claims_no_other_sees(key: SigningKey, keys: Changing) -> None:
@@ -103,11 +104,21 @@ def test_what_one_caller_does_to_the_claims_no_other_sees(key: SigningKey, keys:
 def test_forged_tokens_are_checked_each_time_and_drive_nothing_out(
     key: SigningKey, keys: Changing, checks: mock.Mock
 ) -> None:
+    verifier = Verifier(keys, RULES, remembered=1)
     good, stranger = signed_by(key), key_pair("ES256")
-    signature.verify(good, keys)
+    verifier.verify(good)
     forged = [signed_by(stranger, jti=str(number)) for number in range(20)]
     for token in forged * 2:
         with pytest.raises(BearerError):
-            signature.verify(token, keys)
-    signature.verify(good, keys)
+            verifier.verify(token)
+    verifier.verify(good)
     assert checks.call_count == 1 + 40
+
+
+def test_who_remembers_no_token_checks_each_time(
+    key: SigningKey, keys: Changing, checks: mock.Mock
+) -> None:
+    verifier, token = Verifier(keys, RULES, remembered=0), signed_by(key)
+    for _ in range(3):
+        verifier.verify(token)
+    assert checks.call_count == 3

@@ -5,6 +5,7 @@ PyJWT's algorithms do the cryptography, with keys that were prepared when they w
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -36,11 +37,25 @@ class Header:
     type: str | None
 
 
-def verify(token: str, keys: KeySet) -> tuple[Header, bytes]:
+def signed_payload(key: PyJWK, token: str) -> bytes:
+    """Return the payload that a key has signed. Raises `InvalidTokenError`."""
+    signed, _, signature_part = token.rpartition(".")
+    try:
+        payload, signature = _decode(signed.partition(".")[2]), _decode(signature_part)
+    except ValueError as error:
+        raise InvalidTokenError from error
+    if not key.Algorithm.verify(signed.encode("ascii"), key.key, signature):
+        raise InvalidTokenError
+    return payload
+
+
+def verify(
+    token: str, keys: KeySet, payload_of: Callable[[PyJWK, str], bytes] = signed_payload
+) -> tuple[Header, bytes]:
     """Return a token's header and its payload, when its signature holds.
 
     The algorithm is that of the key; a token that names another is refused (RFC 8725 section 3.1).
-    Raises `InvalidTokenError`.
+    `payload_of` is `signed_payload` or remembers it. Raises `InvalidTokenError`.
     """
     match = _COMPACT.fullmatch(token) if len(token) <= _MAX_LENGTH else None
     if match is None:
@@ -52,22 +67,7 @@ def verify(token: str, keys: KeySet) -> tuple[Header, bytes]:
     key = keys.find(header.kid)
     if key is None or key.algorithm_name != header.algorithm:
         raise InvalidTokenError
-    return header, _signed_payload(key, token)
-
-
-# A signature that holds under a key does so for good, while a token is shown many times. Whether
-# the key still counts is asked before, and whether the claims do, after: each time. What does not
-# hold is an exception, which is not kept, so that no flood of it drives out what does.
-@lru_cache(maxsize=2048)  # some hundred bytes each
-def _signed_payload(key: PyJWK, token: str) -> bytes:
-    signed, _, signature_part = token.rpartition(".")
-    try:
-        payload, signature = _decode(signed.partition(".")[2]), _decode(signature_part)
-    except ValueError as error:
-        raise InvalidTokenError from error
-    if not key.Algorithm.verify(signed.encode("ascii"), key.key, signature):
-        raise InvalidTokenError
-    return payload
+    return header, payload_of(key, token)
 
 
 @lru_cache(maxsize=64)  # all tokens of one key share one header, to the byte

@@ -11,13 +11,20 @@ from keyturn.bearer.keys import KeySet
 
 
 class Verifier:
-    """Checks tokens against one key set and one set of rules."""
+    """Checks tokens against one key set and one set of rules.
 
-    def __init__(self, keys: KeySet, rules: TokenRules) -> None:
+    So many that hold are `remembered`, some hundred bytes each.
+    """
+
+    def __init__(self, keys: KeySet, rules: TokenRules, *, remembered: int = 2048) -> None:
         self._keys = keys
         self._rules = rules
-        # A payload says the same each time it is shown. What it lacks is an exception: not kept.
-        self._read = lru_cache(maxsize=2048)(self._read_first)
+        # A signature that holds under a key does so for good, and a payload says the same each time
+        # it is shown. Whether the key still counts is asked before, and whether the claims do,
+        # after: each time. What does not hold is an exception, which is not kept, so that no flood
+        # of it drives out what does.
+        self._signed_payload = lru_cache(maxsize=remembered)(signature.signed_payload)
+        self._read = lru_cache(maxsize=remembered)(self._read_first)
 
     def verify(self, token: str) -> dict[str, Any]:
         """Return the claims of a token that holds.
@@ -25,7 +32,7 @@ class Verifier:
         Raises `ExpiredTokenError` for one whose time is over and `InvalidTokenError` for any
         other that does not hold.
         """
-        header, payload = signature.verify(token, self._keys)
+        header, payload = signature.verify(token, self._keys, self._signed_payload)
         if header.type != self._rules.typ:
             raise InvalidTokenError
         claims = dict(self._read(payload))  # the caller's own

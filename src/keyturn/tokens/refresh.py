@@ -51,7 +51,8 @@ class RefreshTokens:
         # The row decides whether a login lives. `iat` is not checked, so that a clock that is set
         # back logs nobody out.
         rules = TokenRules(self.TYPE, issuer, None, CLAIMS, check_issued_at=False)
-        self._verifier = Verifier(self._signer.keys, rules)
+        # Each is shown once, as a rule.
+        self._verifier = Verifier(self._signer.keys, rules, remembered=0)
 
     def encode(self, claims: RefreshClaims) -> str:
         """Return the token of this generation, always the same bytes."""
