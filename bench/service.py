@@ -15,8 +15,8 @@ from tests.support.server import ROOT, Server
 
 Row = dict[str, Any]
 
-# The environment of `make run`: that of the tests has more in it, which takes time and memory. What
-# speaks to PostgreSQL is in that alone.
+# The environment of `make run`: that of the tests has more in it, which takes time and memory. Only
+# that of the tests speaks to PostgreSQL.
 ENVIRONMENT = ROOT / ".venv-run"
 PROGRAMS = ENVIRONMENT / "bin"
 
