@@ -2,10 +2,11 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
+
+from tests.support.server import free_port
 
 USER = "postgres"  # of Debian's package; PostgreSQL refuses to run as root
 
@@ -34,9 +35,7 @@ class Postgres:
         self._folder = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))
         if self._user is not None:
             shutil.chown(self._folder, self._user)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self._run(
             "initdb",
             "--username=keyturn",

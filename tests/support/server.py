@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -19,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE = 60  # seconds; a bound, not an expectation
+_EPHEMERAL_PORTS = 32_768  # where Linux's begin (ip_local_port_range in ip(7))
+_ports = cycle(range(10_000 + os.getpid() % 64, _EPHEMERAL_PORTS, 64))
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,18 @@ def _ticks(pid: int) -> int:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens at."""
+    """A port of the loopback interface that nobody has, nor gets before a server listens there.
+
+    The kernel gives none of these to who asks for any, as clients and other tests do, and the
+    processes of a test run share them out by their ids.
+    """
+    return next(filter(_is_free, _ports))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
