@@ -286,6 +286,20 @@ def test_a_path_that_is_not_ours_is_404(client: FlaskClient, path: str) -> None:
     assert_problem(client.get(path, headers={"Accept": "text/html"}), 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "elsewhere.example:444"},
+        {"Host": "no host"},
+        {"Connection": "upgrade", "Upgrade": "websocket"},
+    ],
+)
+def test_a_path_is_ours_whatever_the_host_or_the_offered_protocol(
+    client: FlaskClient, headers: dict[str, str]
+) -> None:
+    assert client.get("/livez", headers=headers).status_code == 200
+
+
 class Stalled(RawIOBase):
     """A body that does not come: the socket's receive time-out ends the wait."""
 

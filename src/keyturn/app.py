@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from keyturn import auth, throttle, users  # noqa: F401 - models register themselves
 from keyturn.account import routes as account_routes
@@ -35,6 +36,17 @@ class _App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Leave it as it is: nothing here is a coroutine, and Flask would look at each call."""
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Bind the routes to the path that is asked for: no route here depends on the host."""
+        if request is None:
+            return None
+        return self.url_map.bind(
+            "",
+            script_name=request.root_path,
+            path_info=request.path,
+            default_method=request.method,
+        )
 
 
 def create_app(overrides: Mapping[str, str] | None = None) -> Flask:
