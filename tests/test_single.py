@@ -1,9 +1,10 @@
 """A statement sent the shortest way does what SQLAlchemy does, and fails as it fails."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from sqlalchemy import Integer, String, bindparam, func, literal_column, select,
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
-from keyturn import single
+from keyturn import single, sqlite
 from keyturn.auth.models import LOGINS, RefreshToken
 from keyturn.database import UtcDateTime, db, transaction
 from keyturn.single import change, look_up, look_up_all, run, writing
@@ -39,11 +40,12 @@ def wanted(api: Api, context: None) -> dict[str, Any]:
 
 
 def lent() -> int:
-    """How many connections are out."""
+    """How many connections are out: those at hand are not."""
     pool = db.engine.pool
     assert isinstance(pool, QueuePool)
     db.session.close()
-    return pool.checkedout()
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    return pool.checkedout() - (len(sqlite.at_hand(db.engine)) if is_sqlite else 0)
 
 
 def test_a_row_is_the_one_that_sqlalchemy_gives(wanted: dict[str, Any]) -> None:
@@ -141,6 +143,44 @@ def test_statements_may_share_a_connection(wanted: dict[str, Any]) -> None:
         assert look_up(LOGIN, wanted, connection).user_agent != before.user_agent
         assert lent() == 1
     assert lent() == 0
+
+
+@pytest.mark.usefixtures("context", "_only_sqlite")
+def test_the_connection_that_was_given_back_last_is_lent_next() -> None:
+    with single.lent() as connection:
+        first = connection.dbapi_connection
+        with single.lent() as another:
+            assert another.dbapi_connection is not first
+    with single.lent() as connection:
+        assert connection.dbapi_connection is first
+
+
+@pytest.mark.usefixtures("context", "_only_sqlite")
+def test_more_than_are_kept_at_hand_go_back_to_the_pool() -> None:
+    with ExitStack() as stack:
+        for _ in range(sqlite.MOST_AT_HAND + 2):
+            stack.enter_context(single.lent())
+    assert len(sqlite.at_hand(db.engine)) == sqlite.MOST_AT_HAND
+    assert lent() == 0
+
+
+@pytest.mark.usefixtures("context", "_only_sqlite")
+def test_a_connection_with_a_transaction_left_over_goes_back_to_the_pool() -> None:
+    with single.lent() as connection:
+        driver = cast("sqlite3.Connection", connection.dbapi_connection)
+        driver.execute("BEGIN IMMEDIATE")
+    assert not driver.in_transaction
+    assert sqlite.at_hand(db.engine) == []
+
+
+@pytest.mark.usefixtures("context", "_only_sqlite")
+def test_what_is_at_hand_is_closed_with_its_engine() -> None:
+    with single.lent() as connection:
+        driver = cast("sqlite3.Connection", connection.dbapi_connection)
+    db.engine.dispose()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        driver.execute("SELECT 1")
+    assert look_up(select(literal_column("1", Integer).label("one")), {}) == (1,)
 
 
 def renamed() -> str:

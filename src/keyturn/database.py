@@ -171,7 +171,10 @@ def commit_in_turn(session: Session, what: str) -> None:
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
-    """Return how connections are pooled: one a thread, tried before use if over a network."""
+    """Return how connections are pooled: one a thread, tried before use if over a network.
+
+    Those that SQLite has at hand come on top: to the pool they are lent.
+    """
     options: dict[str, Any] = {
         "pool_size": settings.threads,
         "max_overflow": 0,
@@ -184,6 +187,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             f" -c statement_timeout={settings.postgres_statement_timeout}s"
         )
         options |= {"pool_pre_ping": True, "connect_args": {"options": timeouts}}
+    else:
+        options["pool_size"] += sqlite.MOST_AT_HAND
     return options
 
 

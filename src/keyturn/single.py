@@ -37,8 +37,12 @@ Over = PoolProxiedConnection | Session
 @contextmanager
 def lent() -> Iterator[PoolProxiedConnection]:
     """Lend a connection, to send several statements over it. Raises `DBAPIError`."""
-    with closing(_connection(db.engine)) as connection:
+    engine = db.engine
+    connection = _take(engine)
+    try:
         yield connection
+    finally:
+        _give_back(engine, connection)
 
 
 @contextmanager
@@ -120,18 +124,28 @@ def _send(
     engine = db.engine
     prepared = _prepared(statement, engine.dialect)
     if over is None:
-        with closing(_connection(engine)) as connection:
+        connection = _take(engine)
+        try:
             return prepared.sent(connection, parameters, take)
+        finally:
+            _give_back(engine, connection)
     connection = over.connection().connection if isinstance(over, Session) else over
     return prepared.sent(connection, parameters, take)
 
 
-def _connection(engine: Engine) -> PoolProxiedConnection:
-    """Take one of the pool's. Raises `DBAPIError` as SQLAlchemy does."""
+def _take(engine: Engine) -> PoolProxiedConnection:
+    """Take a connection. Raises `DBAPIError` as SQLAlchemy does."""
+    if engine.dialect.name == "sqlite" and (kept := sqlite.take(engine)):
+        return kept
     try:
         return engine.raw_connection()
     except engine.dialect.loaded_dbapi.Error as error:
         raise _failure(engine.dialect, error) from error
+
+
+def _give_back(engine: Engine, connection: PoolProxiedConnection) -> None:
+    if engine.dialect.name != "sqlite" or not sqlite.keep(engine, connection):
+        connection.close()
 
 
 def _let(

@@ -33,6 +33,9 @@ _SYNCHRONOUS = "sqlite_synchronous"  # how a connection writes now
 
 _PATIENCE = "sqlite_patience"  # seconds to wait for another writer
 
+_AT_HAND = "sqlite_at_hand"  # connections that are lent next, without the pool
+MOST_AT_HAND = 2  # as many as requests of a worker run at once
+
 
 def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
     """Prepare every connection of this engine. `busy_timeout` is in seconds.
@@ -56,24 +59,60 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
         write_durably(connection.connection, durable=options.get(_DURABLE, True))
         connection.exec_driver_sql(options.get(_BEGIN, "BEGIN"))
 
-    engine.update_execution_options(**{_PATIENCE: busy_timeout})
+    def on_dispose(_: Engine) -> None:
+        while kept:
+            kept.pop().invalidate()
+
+    kept: list[PoolProxiedConnection] = []
+    engine.update_execution_options(**{_PATIENCE: busy_timeout, _AT_HAND: kept})
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
+    event.listen(engine, "engine_disposed", on_dispose)
 
 
 def write_durably(connection: PoolProxiedConnection, *, durable: bool = True) -> None:
     """Let what this connection writes from here on be on disk, or not yet, when it is committed."""
     level = connection.info[_DURABLE] if durable else "NORMAL"
     if connection.info[_SYNCHRONOUS] != level:
-        driver = cast("sqlite3.Connection", connection.dbapi_connection)
-        driver.execute(f"PRAGMA synchronous = {level}")
+        _driver(connection).execute(f"PRAGMA synchronous = {level}")
         connection.info[_SYNCHRONOUS] = level
 
 
 def begin_to_write(connection: PoolProxiedConnection, *, durable: bool = True) -> None:
     """Begin a transaction that takes the write lock."""
     write_durably(connection, durable=durable)
-    cast("sqlite3.Connection", connection.dbapi_connection).execute(WRITING[_BEGIN])
+    _driver(connection).execute(WRITING[_BEGIN])
+
+
+def take(engine: Engine) -> PoolProxiedConnection | None:
+    """Take a connection that is at hand, if there is one.
+
+    The pool lends any; but that takes several times as long as a guarded route's one statement.
+    """
+    try:
+        return at_hand(engine).pop()
+    except IndexError:
+        return None
+
+
+def keep(engine: Engine, connection: PoolProxiedConnection) -> bool:
+    """Keep a connection at hand, if it is fit and not one too many; tell whether it was kept."""
+    kept = at_hand(engine)
+    is_fit = connection.is_valid and not _driver(connection).in_transaction
+    if is_fit and len(kept) < MOST_AT_HAND:
+        kept.append(connection)
+        return True
+    return False
+
+
+def at_hand(engine: Engine) -> list[PoolProxiedConnection]:
+    """Return the connections that are at hand; the last is taken next."""
+    kept: list[PoolProxiedConnection] = engine.get_execution_options()[_AT_HAND]
+    return kept
+
+
+def _driver(connection: PoolProxiedConnection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.dbapi_connection)
 
 
 @contextmanager
