@@ -8,8 +8,7 @@ import pwd
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 MAX_USER_AGENT = 512
 MAX_ADDRESS = 45  # an IPv6 address with an IPv4 one in it
@@ -17,8 +16,7 @@ MAX_ADDRESS = 45  # an IPv6 address with an IPv4 one in it
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-@dataclass(frozen=True)
-class Actor:
+class Actor(NamedTuple):
     """Either `operator`, a user of the operating system, or a client's address and user agent.
 
     None of them is Keyturn itself.

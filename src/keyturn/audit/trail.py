@@ -86,7 +86,7 @@ def record(
         "reason": reason,
         "user_id": user_id,
         "login_id": login_id,
-        **vars(actor.current()),
+        **actor.current()._asdict(),
         "detail": detail or None,
     }
     run(_INSERT, entry, over)

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
+from functools import lru_cache
 from traceback import format_exception
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,8 @@ from keyturn import clock, notes
 LEVELS = ("debug", "info", "warning", "error")
 
 _INNERMOST = 12  # of the frames of a traceback
+
+_text = lru_cache(maxsize=1024)(str)  # of ids: whoever asks comes back
 
 _Line = MutableMapping[str, Any]
 
@@ -90,11 +93,12 @@ def _for_people() -> Processor:
     reset = structlog.dev.RESET_ALL if is_terminal else ""
 
     def as_text(_: WrappedLogger, __: str, line: _Line) -> bytes:
-        time, level, event, error = (
-            line.pop(name, None) for name in ("time", "level", "event", "exc_info")
-        )
+        time, level, event = line.pop("time"), line.pop("level"), line.pop("event")
+        error = line.pop("exc_info", None)
         # What is no printable character is escaped.
-        pairs = [f"{name}={str(it) if isinstance(it, UUID) else it!r}" for name, it in line.items()]
+        pairs = [
+            f"{name}={_text(it) if isinstance(it, UUID) else it!r}" for name, it in line.items()
+        ]
         trace = "".join(format_exception(error)) if error else ""
         head = f"{time.isoformat(' ', 'seconds')} {styles[level]}{level:7}{reset} {event:30}"
         return f"{head} {' '.join(pairs)}\n{trace}".encode()

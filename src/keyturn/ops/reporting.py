@@ -45,7 +45,7 @@ def init_app(app: Flask, *, believe_ids: bool, observe: Observer | None) -> None
         status = response.status_code
         route = asked.url_rule.rule if asked.url_rule else None
         seconds = perf_counter() - asked.environ[_STARTED]
-        response.headers[HEADER] = known["request_id"]
+        response.headers.add(HEADER, known["request_id"])
         if observe is not None:
             observe(route, asked.method, status, seconds, known)
         tell = getattr(log, _level(status, route, known))
