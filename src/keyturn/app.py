@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
@@ -32,7 +33,21 @@ BLUEPRINTS = (
 )
 
 
+class _NoSessions(SessionInterface):
+    """Nothing here uses Flask's sessions: none is looked for in a request, and none is saved."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002 - Flask's signature
+        return self._none
+
+    def is_null_session(self, obj: object) -> bool:  # noqa: ARG002 - Flask's signature
+        return True
+
+
 class _App(Flask):
+    session_interface = _NoSessions()
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Leave it as it is: nothing here is a coroutine, and Flask would look at each call."""
         return func
