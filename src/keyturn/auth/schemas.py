@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_dump, validate
 
-from keyturn.http.schema import UtcTime
+from keyturn.http.schema import ObjectSchema, UtcTime
 from keyturn.users.schemas import Email, Password
 from keyturn.users.seeds import DEMO_USERS
 
@@ -33,7 +33,7 @@ class RefreshTokenSchema(Schema):
     )
 
 
-class TokensSchema(Schema):
+class TokensSchema(ObjectSchema):
     """What a login or refresh hands out; `deviceToken` is a login's alone.
 
     `refreshToken` is left out where none is due.

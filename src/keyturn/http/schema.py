@@ -21,6 +21,14 @@ def load(schema: Schema, document: Any, *, partial: tuple[str, ...] = ()) -> dic
     return loaded
 
 
+class ObjectSchema(Schema):
+    """A schema that dumps objects which have all its attributes: a value is looked for once."""
+
+    def get_attribute(self, obj: object, attr: str, default: object) -> Any:  # noqa: ARG002 - marshmallow's signature
+        """Return the value that a field dumps. Raises `AttributeError`."""
+        return getattr(obj, attr)
+
+
 class ProblemSchema(Schema):
     """An error (RFC 9457)."""
 

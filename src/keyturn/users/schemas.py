@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from keyturn.http.schema import Text, UtcTime
+from keyturn.http.schema import ObjectSchema, Text, UtcTime
 from keyturn.passwords import MAX_LENGTH as MAX_PASSWORD
 from keyturn.users import emails
 
@@ -39,7 +39,7 @@ class Password(fields.String):
         )
 
 
-class UserSchema(Schema):
+class UserSchema(ObjectSchema):
     """A user, as they see themselves."""
 
     id = fields.UUID(required=True)
