@@ -122,4 +122,5 @@ def _signing(settings: Settings) -> tuple[Signer, KeyMaker | None]:
 
 def services() -> Services:
     """Return the services of the current app."""
-    return cast("Services", current_app.extensions[EXTENSION])
+    known: Services = current_app.extensions[EXTENSION]
+    return known

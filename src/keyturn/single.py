@@ -250,7 +250,8 @@ class _Prepared:
         """Return the parameters as the driver is given them."""
         values = dict(self.values)
         for name, convert in self.converters:
-            values[name] = _converted(parameters[name], convert)
+            value = parameters[name]
+            values[name] = value if convert is None else convert(value)
         return values if self.places is None else tuple([values[name] for name in self.places])
 
     def row_of(self, found: Sequence[Any]) -> Any:

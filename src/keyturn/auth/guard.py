@@ -5,10 +5,9 @@ when the access token expires.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask import request
@@ -31,8 +30,7 @@ from keyturn.tokens.refresh import PresentedToken
 from keyturn.users.models import User
 
 
-@dataclass(frozen=True)
-class Principal:
+class Principal(NamedTuple):
     """Who asks, and with which login."""
 
     id: UUID

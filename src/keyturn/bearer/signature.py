@@ -17,7 +17,7 @@ from keyturn.bearer.errors import InvalidTokenError
 from keyturn.bearer.keys import KeySet
 
 # RFC 7515 section 7.1, and nothing else: no "=", no white space, no fourth part.
-_COMPACT = re.compile(r"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*))\.([A-Za-z0-9_-]+)", re.ASCII)
+_COMPACT = re.compile(r"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]*))\.([A-Za-z0-9_-]+)", re.ASCII)
 _MAX_LENGTH = 8192
 
 # No extension is understood here (RFC 7515 section 4.1.11), and JWTs must not use b64 (RFC 7797
@@ -39,9 +39,12 @@ class Header:
 
 def signed_payload(key: PyJWK, token: str) -> bytes:
     """Return the payload that a key has signed. Raises `InvalidTokenError`."""
-    signed, _, signature_part = token.rpartition(".")
+    match = _COMPACT.fullmatch(token)
+    if match is None:
+        raise InvalidTokenError
+    signed, payload_part, signature_part = match.groups()
     try:
-        payload, signature = _decode(signed.partition(".")[2]), _decode(signature_part)
+        payload, signature = _decode(payload_part), _decode(signature_part)
     except ValueError as error:
         raise InvalidTokenError from error
     if not key.Algorithm.verify(signed.encode("ascii"), key.key, signature):
@@ -57,11 +60,10 @@ def verify(
     The algorithm is that of the key; a token that names another is refused (RFC 8725 section 3.1).
     `payload_of` is `signed_payload` or remembers it. Raises `InvalidTokenError`.
     """
-    match = _COMPACT.fullmatch(token) if len(token) <= _MAX_LENGTH else None
-    if match is None:
+    if len(token) > _MAX_LENGTH:
         raise InvalidTokenError
     try:
-        header = _parse_header(match[2])
+        header = _parse_header(token.partition(".")[0])
     except ValueError as error:
         raise InvalidTokenError from error
     key = keys.find(header.kid)

@@ -23,6 +23,7 @@ Observer = Callable[[str | None, str, int, float, notes.Notes], None]
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _STARTED = "keyturn.started"
+_WARNED_OF = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 _PROBES = {"/livez", "/readyz"}  # asked every few seconds; of interest only where they fail
 
 
@@ -72,8 +73,6 @@ def _request_id(environ: dict[str, Any], *, believe_ids: bool) -> str:
 def _level(status: int, route: str | None, known: notes.Notes) -> str:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "error"
-    if status in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS} or (
-        known.get("result") == REUSED
-    ):
+    if status in _WARNED_OF or known.get("result") == REUSED:
         return "warning"
     return "debug" if route in _PROBES else "info"

@@ -2,10 +2,9 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from keyturn.bearer.claims import ACCESS_TOKEN_TYPE
@@ -16,8 +15,7 @@ from keyturn.tokens.signing import Signer
 _uuid = lru_cache(maxsize=4096)(UUID)  # those who ask come back, and with the same login
 
 
-@dataclass(frozen=True)
-class AccessClaims:
+class AccessClaims(NamedTuple):
     """What an access token tells: whose it is and of which login."""
 
     user_id: UUID
