@@ -1,10 +1,13 @@
 """The one form of an e-mail address."""
 
+from functools import lru_cache
+
 from email_validator import EmailNotValidError, validate_email
 
 MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 
 
+@lru_cache(maxsize=1024)  # whoever logs in comes back
 def normalised(text: str) -> str:
     """Return the form in which an address is kept and looked up: normalised, in small letters.
 
