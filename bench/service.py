@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import flask_migrate
+from flask import Flask
 from tests.support.server import ROOT, Server
+
+from keyturn.commands import create_app
 
 Row = dict[str, Any]
 
@@ -58,6 +62,17 @@ def _flask(programs: Path, environment: dict[str, str], command: str) -> None:
         check=True,
         capture_output=True,
     )
+
+
+def service_in(folder: Path) -> Flask:
+    """Return a service in this process, on a database in this folder, with the demo users."""
+    settings = {name: secrets.token_urlsafe(48) for name in ("REFRESH_SECRET", "ACCESS_SECRET")}
+    url = f"sqlite:///{folder}/keyturn.db"
+    app = create_app({**settings, "DATABASE_URL": url, "KEYTURN_ENV": "development"})
+    with app.app_context():
+        flask_migrate.upgrade()
+    app.test_cli_runner().invoke(args=["users", "seed"], catch_exceptions=False)
+    return app
 
 
 class Client:

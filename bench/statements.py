@@ -5,7 +5,6 @@ types and pool, but not its execution), by SQLAlchemy's Core on a connection tha
 from the pool, and as objects of the ORM. The ways take turns.
 """
 
-import secrets
 import sqlite3
 import tempfile
 import time
@@ -14,17 +13,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import flask_migrate
 from flask import Flask
 from sqlalchemy import select
 from tests.support.api import Api
 from tests.support.database import listening, rows
 
-from bench.service import show
+from bench.service import service_in, show
 from keyturn import clock
 from keyturn.auth.guard import LIVE_PRINCIPAL
 from keyturn.auth.models import RefreshToken
-from keyturn.commands import create_app
 from keyturn.database import db
 from keyturn.single import look_up
 from keyturn.users.models import User
@@ -38,10 +35,10 @@ _OBJECTS = select(User, RefreshToken).join(RefreshToken, RefreshToken.user_id ==
 def main() -> None:
     """Compare the ways."""
     with tempfile.TemporaryDirectory(prefix="keyturn-bench-") as folder:
-        file = Path(folder, "keyturn.db")
-        app = _service(file)
+        app = service_in(Path(folder))
+        Api(app.test_client()).tokens()
         with app.app_context():
-            ways = _ways(app, file)
+            ways = _ways(app)
             times: dict[str, list[float]] = {name: [] for name in ways}
             for _ in range(ROUNDS):
                 for name, ask in ways.items():
@@ -60,24 +57,11 @@ def main() -> None:
     )
 
 
-def _service(file: Path) -> Flask:
-    names = ("REFRESH_SECRET", "ACCESS_SECRET")
-    settings = {name: secrets.token_urlsafe(48) for name in names}
-    app = create_app(
-        {**settings, "DATABASE_URL": f"sqlite:///{file}", "KEYTURN_ENV": "development"}
-    )
-    with app.app_context():
-        flask_migrate.upgrade()
-    app.test_cli_runner().invoke(args=["users", "seed"], catch_exceptions=False)
-    Api(app.test_client()).tokens()
-    return app
-
-
-def _ways(app: Flask, file: Path) -> dict[str, Callable[[], Any]]:
+def _ways(app: Flask) -> dict[str, Callable[[], Any]]:
     (login,) = rows(app, RefreshToken)
     keys = {"sid": login.id, "sub": login.user_id, "at": clock.now()}
     sent, parameters = _as_sent(app, keys)
-    plain = sqlite3.connect(file)
+    plain = sqlite3.connect(str(db.engine.url.database))
     held = db.engine.connect()
     of_the_login = _OBJECTS.where(RefreshToken.id == login.id, User.id == login.user_id)
 
