@@ -5,6 +5,7 @@ which is the same on a machine that has other things to do; the kernel's share i
 what waiting costs. Debian: apt-get install valgrind.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -43,7 +44,10 @@ def main() -> None:
 def _count(valgrind: str, view: str, requests: int) -> int:
     counting = [valgrind, "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
     command = [*counting, sys.executable, "-m", "bench.instructions", view, str(requests)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}  # dicts are as they were the last time
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
     (count,) = re.findall(r"I\s+refs:\s+([\d,]+)", done.stderr)
     return int(count.replace(",", ""))
 
