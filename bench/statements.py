@@ -1,7 +1,7 @@
 """What the one query of a guarded route costs, way by way: `python -m bench.statements`.
 
-The same rows by the same keys: by plain sqlite3, as the service does it (SQLAlchemy's statement,
-types and pool, but not its execution), by SQLAlchemy's Core on a connection that is held and on one
+The same rows by the same keys: by plain sqlite3, as the service does it (SQLAlchemy's statement and
+types, but not its execution), by SQLAlchemy's Core on a connection that is held and on one
 from the pool, and as objects of the ORM. The ways take turns.
 """
 

@@ -52,6 +52,10 @@ def test_every_route_is_guarded_or_marked_public(app: Flask) -> None:
     assert set(guarded.values()) == {"bearer", "service", "visitor"}
 
 
+def test_no_route_ends_in_a_slash_to_which_others_would_have_to_be_sent(app: Flask) -> None:
+    assert [rule.rule for rule in app.url_map.iter_rules() if rule.rule.endswith("/")] == []
+
+
 def test_every_guarded_route_refuses_a_caller_without_a_token(app: Flask) -> None:
     client = app.test_client()
     for rule in api_rules(app):

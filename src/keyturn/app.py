@@ -36,10 +36,8 @@ BLUEPRINTS = (
 class _NoSessions(SessionInterface):
     """Nothing here uses Flask's sessions: none is looked for in a request, and none is saved."""
 
-    _none = NullSession()
-
     def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002 - Flask's signature
-        return self._none
+        return NullSession()
 
     def is_null_session(self, obj: object) -> bool:  # noqa: ARG002 - Flask's signature
         return True
@@ -53,7 +51,10 @@ class _App(Flask):
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Bind the routes to the path that is asked for: no route here depends on the host."""
+        """Bind the routes to the path that is asked for: no route here depends on the host.
+
+        Nor does any redirect, which would have to name it.
+        """
         if request is None:
             return None
         return self.url_map.bind(

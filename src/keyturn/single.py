@@ -2,8 +2,8 @@
 
 What every guarded request, refresh and login sends goes the shortest way: SQLAlchemy's compiler
 writes the statement and its types convert the values, once for all requests; its pool lends the
-connection; but nothing of an execution's bookkeeping is set up, which cost more than all the rest
-together.
+connection, if on SQLite none is at hand; but nothing of an execution's bookkeeping is set up, which
+cost more than all the rest together.
 
 A statement is one that a module keeps, and gets each value as a parameter of its own. It is sent
 `over` a session's connection, within its transaction, or over one that is lent.

@@ -59,12 +59,11 @@ def configure(engine: Engine, *, busy_timeout: int, synchronous: str) -> None:
         write_durably(connection.connection, durable=options.get(_DURABLE, True))
         connection.exec_driver_sql(options.get(_BEGIN, "BEGIN"))
 
-    def on_dispose(_: Engine) -> None:
-        while kept:
-            kept.pop().invalidate()
+    def on_dispose(engine: Engine) -> None:
+        while connection := take(engine):
+            connection.invalidate()
 
-    kept: list[PoolProxiedConnection] = []
-    engine.update_execution_options(**{_PATIENCE: busy_timeout, _AT_HAND: kept})
+    engine.update_execution_options(**{_PATIENCE: busy_timeout, _AT_HAND: []})
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
     event.listen(engine, "engine_disposed", on_dispose)

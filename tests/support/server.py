@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,7 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE = 60  # seconds; a bound, not an expectation
 _EPHEMERAL_PORTS = 32_768  # where Linux's begin (ip_local_port_range in ip(7))
-_ports = cycle(range(10_000 + os.getpid() % 64, _EPHEMERAL_PORTS, 64))
+_own_ports = range(10_000 + os.getpid() % 64, _EPHEMERAL_PORTS, 64)
+_ports = cycle(random.SystemRandom().sample(_own_ports, len(_own_ports)))
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,8 @@ def free_port() -> int:
     """A port of the loopback interface that nobody has, nor gets before a server listens there.
 
     The kernel gives none of these to who asks for any, as clients and other tests do, and the
-    processes of a test run share them out by their ids.
+    processes of a test run share them out by their ids. Another run goes through them in another
+    order.
     """
     return next(filter(_is_free, _ports))
 

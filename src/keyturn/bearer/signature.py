@@ -18,6 +18,7 @@ from keyturn.bearer.keys import KeySet
 
 # RFC 7515 section 7.1, and nothing else: no "=", no white space, no fourth part.
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]*))\.([A-Za-z0-9_-]+)", re.ASCII)
+_DOTS = 2
 _MAX_LENGTH = 8192
 
 # No extension is understood here (RFC 7515 section 4.1.11), and JWTs must not use b64 (RFC 7797
@@ -60,7 +61,7 @@ def verify(
     The algorithm is that of the key; a token that names another is refused (RFC 8725 section 3.1).
     `payload_of` is `signed_payload` or remembers it. Raises `InvalidTokenError`.
     """
-    if len(token) > _MAX_LENGTH:
+    if len(token) > _MAX_LENGTH or token.count(".") != _DOTS:
         raise InvalidTokenError
     try:
         header = _parse_header(token.partition(".")[0])
