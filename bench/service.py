@@ -93,7 +93,7 @@ class Client:
 
 def resident(server: Server, field: str = "VmRSS") -> int:
     """Return the resident memory of the largest worker in MiB; VmHWM: at its peak so far."""
-    return max(_kib(pid, field) for pid in server.worker_pids()) // 1024
+    return round(max(_kib(pid, field) for pid in server.worker_pids()) / 1024)
 
 
 def _kib(pid: int, field: str) -> int:
