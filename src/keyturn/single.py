@@ -210,7 +210,7 @@ class _Prepared:
             name: _type(bind.type, dialect).bind_processor(dialect)
             for name, bind in compiled.binds.items()
         }
-        own = {name for name, bind in compiled.binds.items() if bind.unique}
+        own = {name: bind.effective_value for name, bind in compiled.binds.items() if bind.unique}
         returned = _returned(statement)
         to_convert = (
             (place, _type(column.type, dialect).result_processor(dialect, None))
@@ -220,8 +220,8 @@ class _Prepared:
             dialect=dialect,
             text=str(compiled),
             values={
-                name: _converted(compiled.binds[name].effective_value, converters[name])
-                for name in own
+                name: value if (convert := converters[name]) is None else convert(value)
+                for name, value in own.items()
             },
             converters=tuple(
                 (name, convert) for name, convert in converters.items() if name not in own
@@ -266,10 +266,6 @@ def _row_type(names: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
     row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc] # noqa: PYI024 - only the statement knows the names
     make: Callable[[Sequence[Any]], Any] = row._make
     return make
-
-
-def _converted(value: Any, convert: _Converter | None) -> Any:
-    return value if convert is None else convert(value)
 
 
 def _returned(statement: _Statement) -> Sequence[Any]:

@@ -18,7 +18,7 @@ from keyturn.bearer.keys import KeySet
 
 # RFC 7515 section 7.1, and nothing else: no "=", no white space, no fourth part.
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]*))\.([A-Za-z0-9_-]+)", re.ASCII)
-_DOTS = 2
+_DOTS = 2  # looked for before the key, which may have to be fetched; the whole shape after it
 _MAX_LENGTH = 8192
 
 # No extension is understood here (RFC 7515 section 4.1.11), and JWTs must not use b64 (RFC 7797
